@@ -1,11 +1,7 @@
 package client
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"os"
-	"strconv"
 	"time"
 	"unsafe"
 
@@ -14,33 +10,17 @@ import (
 	"swoon-bench/sock"
 )
 
-// ProcessCPU returns the time that the threads of process pid have run so far,
-// as the scheduler counts it: in nanoseconds, where times(2) counts ticks. A
-// thread's figure is brought up to date when it leaves the core, so the sum is
-// exact for a caller who shares the only core that pid may use.
+// ProcessCPU returns the time that process pid has run so far, in nanoseconds
+// where times(2) counts ticks. It reads the process's own CPU clock: unlike the
+// sum over /proc/PID/task it keeps the time of threads that have ended, and
+// counts one that is running up to now.
 func ProcessCPU(pid int) (time.Duration, error) {
-	dir := fmt.Sprintf("/proc/%d/task", pid)
-	threads, err := os.ReadDir(dir)
-	if err != nil {
-		return 0, err
+	const perProcess = 2 // the kind of clock, below the inverted process id
+	var ts unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|perProcess), &ts); err != nil {
+		return 0, fmt.Errorf("CPU clock of process %d: %w", pid, err)
 	}
-	var sum time.Duration
-	for _, t := range threads {
-		line, err := os.ReadFile(dir + "/" + t.Name() + "/schedstat")
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
-			continue // ended since the directory was read
-		}
-		if err != nil {
-			return 0, err
-		}
-		first, _, _ := bytes.Cut(line, []byte(" "))
-		ns, err := strconv.ParseInt(string(first), 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("%s/%s/schedstat: %w", dir, t.Name(), err)
-		}
-		sum += time.Duration(ns)
-	}
-	return sum, nil
+	return time.Duration(ts.Nano()), nil
 }
 
 // unit measures the unit of cost: the CPU time of one bare send and one bare
