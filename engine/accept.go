@@ -1,0 +1,231 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// listener accepts on a goroutine that never runs a callback: a callback that
+// computes for long must not shut the door.
+type listener struct {
+	eng      *Engine
+	index    int
+	declared Listen
+	addr     netip.AddrPort
+	file     *os.File
+	raw      syscall.RawConn
+	stop     chan struct{}
+	once     sync.Once
+	done     chan struct{}
+}
+
+// retryAccept is how long a listener rests when there is no descriptor left.
+const retryAccept = 50 * time.Millisecond
+
+// ListenError says which address could not be listened on.
+type ListenError struct {
+	Addr string
+	Err  error
+}
+
+func (e *ListenError) Error() string {
+	hint := ""
+	switch {
+	case errors.Is(e.Err, unix.EADDRINUSE):
+		hint = " (is another server running? try another port)"
+	case errors.Is(e.Err, unix.EACCES):
+		hint = " (try a port above 1023)"
+	case errors.Is(e.Err, unix.EADDRNOTAVAIL):
+		hint = " (no interface of this machine has that address)"
+	}
+	return fmt.Sprintf("listen tcp %s: %v%s", e.Addr, e.Err, hint)
+}
+
+func (e *ListenError) Unwrap() error { return e.Err }
+
+func hostPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+
+func listen(e *Engine, index int, want Listen) (*listener, error) {
+	fail := func(err error) (*listener, error) {
+		return nil, &ListenError{want.String(), err}
+	}
+	host := want.Host
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return fail(errors.New("the host must be an IP address such as 127.0.0.1, 0.0.0.0 or ::1"))
+	}
+	family, sa := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: want.Port, Addr: ip.As16()})
+	if ip.Is4() {
+		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: want.Port, Addr: ip.As4()}
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fail(err)
+	}
+	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	if err == nil && family == unix.AF_INET6 {
+		// "::" and "0.0.0.0" are two addresses, and both can be listened on.
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
+	}
+	if err == nil {
+		err = unix.Bind(fd, sa)
+	}
+	if err == nil {
+		err = unix.Listen(fd, e.opts.Backlog)
+	}
+	var got unix.Sockaddr
+	if err == nil {
+		got, err = unix.Getsockname(fd)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return fail(err)
+	}
+	ln := &listener{eng: e, index: index, declared: want, addr: addrPort(got),
+		file: os.NewFile(uintptr(fd), "listener"), stop: make(chan struct{}), done: make(chan struct{})}
+	if ln.raw, err = ln.file.SyscallConn(); err != nil {
+		ln.file.Close()
+		return fail(err)
+	}
+	return ln, nil
+}
+
+func addrPort(sa unix.Sockaddr) netip.AddrPort {
+	switch a := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr), uint16(a.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// run accepts until the listener is closed.
+func (ln *listener) run() {
+	defer close(ln.done)
+	for {
+		var pause time.Duration
+		err := ln.raw.Read(func(fd uintptr) bool {
+			pause = ln.acceptAll(int(fd))
+			return pause > 0
+		})
+		if err != nil {
+			return // closed
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ln.stop:
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// acceptAll takes every client that waits. It returns how long to leave the
+// listener alone: 0, to wait for the next client, unless descriptors ran out.
+// Nothing that happens to one client may stop the listener.
+func (ln *listener) acceptAll(fd int) time.Duration {
+	e := ln.eng
+	for {
+		conn, sa, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		switch err {
+		case nil:
+			e.dryAccepts.Store(0)
+			e.admit(ln, conn, addrPort(sa))
+		case unix.EAGAIN:
+			return 0
+		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+			e.refused[OutOfDescriptors].Add(1)
+			if e.dryAccepts.Add(1) == 1 {
+				e.log.Error("cannot accept: clients wait until descriptors are free",
+					"reason", OutOfDescriptors, "error", err, "sessions", e.open.Load())
+			}
+			return retryAccept
+		default:
+			// The client has gone already (ECONNABORTED), or its network has:
+			// the next one is a matter of its own.
+			if err != unix.EINTR && err != unix.ECONNABORTED {
+				e.log.Debug("accept", "error", err)
+				return time.Millisecond
+			}
+		}
+	}
+}
+
+// admit makes a session of an accepted descriptor, or refuses it.
+func (e *Engine) admit(ln *listener, fd int, remote netip.AddrPort) {
+	refuse := func(r Reason) {
+		unix.Close(fd)
+		if e.refused[r].Add(1) == 1 || e.refusedLog.allow() {
+			e.log.Warn("client refused", "reason", r, "remote", remote, "total", e.refused[r].Load())
+		}
+	}
+	if e.draining.Load() {
+		refuse(ShuttingDown)
+		return
+	}
+	if n := e.open.Add(1); n > int64(e.opts.MaxSessions) {
+		e.open.Add(-1)
+		refuse(MaxConnection)
+		return
+	}
+	if !e.opts.NoDelayOff {
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	now := time.Now()
+	s := &Session{eng: e, fd: fd, port: ln.index, remote: remote, connected: now.UnixNano()}
+	s.lastRecv.Store(nanotime())
+	s.worker, s.reactor = e.place()
+	e.sessions.add(s)
+	e.accepted.Add(1)
+	s.reactor.post(func(m *letters) { m.adopts = append(m.adopts, s) })
+}
+
+// place chooses the loops of a new session: the worker with the fewest
+// sessions, ties in turn; its reactor likewise.
+func (e *Engine) place() (worker, reactor *Loop) {
+	e.placing.Lock()
+	defer e.placing.Unlock()
+	worker = fewest(e.workers, &e.placeNext)
+	reactor = worker
+	if e.opts.Mode == Process {
+		reactor = fewest(e.reactors, &e.placeNextReactor)
+		reactor.sessions.Add(1)
+	}
+	worker.sessions.Add(1)
+	return worker, reactor
+}
+
+func fewest(loops []*Loop, next *int) *Loop {
+	best := loops[*next%len(loops)]
+	for i := range loops {
+		l := loops[(*next+i)%len(loops)]
+		if l.sessions.Load() < best.sessions.Load() {
+			best = l
+		}
+	}
+	*next = (*next + 1) % len(loops)
+	return best
+}
+
+// close stops accepting and frees the address.
+func (ln *listener) close() {
+	ln.once.Do(func() {
+		close(ln.stop)
+		ln.file.Close()
+	})
+	<-ln.done
+}

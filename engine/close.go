@@ -1,0 +1,181 @@
+package engine
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// How a session ends. Two things must happen, in either order: the worker
+// handles the session's last event (onClose), and the reactor closes the
+// descriptor. Whoever is last takes the session out of the registry.
+//
+// The socket: flush, shutdown(WR), read and discard until the peer is done or
+// close_timeout passes, close. Closing with unread input would send a reset,
+// and destroy what was just sent.
+
+// Close ends the session for the given reason. Queued output is flushed first,
+// unless abort: then the peer sees a reset. Any goroutine.
+func (s *Session) Close(reason Reason, abort bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.state {
+	case closed:
+		return ErrClosed
+	case ending, broken:
+		return ErrClosing
+	}
+	s.state, s.reason, s.abort = ending, reason, abort
+	s.byScript = reason == ServerClosed
+	if abort {
+		s.out.discard()
+	}
+	s.wakeSenders()
+	s.tellReactor()
+	s.tellWorker()
+	return nil
+}
+
+// breakOff marks a session whose socket or stream is of no more use; its
+// reactor closes it. Under mu; any goroutine.
+func (s *Session) breakOff(reason Reason) {
+	if s.state == open {
+		s.state, s.reason = broken, reason
+	} else if s.state == ending {
+		s.state = broken
+	}
+	s.out.discard()
+	s.wakeSenders()
+	s.tellReactor()
+}
+
+// tellReactor makes the reactor look at the session at its next turn. Under mu.
+func (s *Session) tellReactor() {
+	if !s.ctlPosted {
+		s.ctlPosted = true
+		s.reactor.post(func(m *letters) { m.ctl = append(m.ctl, s) })
+	}
+}
+
+// tellWorker makes the worker end the session at its next turn. Under mu.
+func (s *Session) tellWorker() {
+	if !s.endPosted {
+		s.endPosted = true
+		s.worker.post(func(m *letters) { m.ends = append(m.ends, s) })
+	}
+}
+
+// endByScript is the worker's part of Close: the backlog is dropped, the last
+// event queued.
+func (l *Loop) endByScript(s *Session) {
+	s.lockIn()
+	defer s.unlockIn()
+	events, bytes := s.in.drop()
+	l.backlog.Add(-bytes)
+	l.count.dropped += uint64(events)
+	l.pushEnd(s, NoReason)
+}
+
+// finish brings a session that is no longer open nearer to its close. Under
+// mu; the reactor.
+func (l *Loop) finish(s *Session) {
+	switch {
+	case s.fd < 0:
+		return
+	case s.state == broken || s.abort:
+		l.closeFD(s)
+		return
+	case s.state == open:
+		return
+	}
+	before := s.out.bytes
+	s.flush()
+	if s.state == broken {
+		l.closeFD(s)
+		return
+	}
+	if s.out.bytes == 0 {
+		if s.eof {
+			l.closeFD(s)
+			return
+		}
+		if !s.shut {
+			s.shut = true
+			unix.Shutdown(s.fd, unix.SHUT_WR)
+			l.lingerFrom(s, nanotime())
+		}
+	}
+	if s.linger == nil || s.out.bytes < before {
+		l.lingerFrom(s, nanotime())
+	}
+	l.setInterest(s)
+}
+
+// lingerFrom gives the peer close_timeout from now.
+func (l *Loop) lingerFrom(s *Session, now int64) {
+	if s.linger == nil {
+		s.linger = &Timer{}
+	}
+	wait := l.eng.opts.CloseTime
+	if l.eng.Draining() {
+		wait = drainLinger
+	}
+	l.SetTimer(s.linger, now+int64(wait), s, lingerOver)
+}
+
+// drainLinger replaces close_timeout while the server stops: a peer whose
+// kernel has acknowledged everything has nothing to lose by our close.
+const drainLinger = 20 * time.Millisecond
+
+func lingerOver(t *Timer) {
+	s := t.owner.(*Session)
+	l := s.reactor
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.eng.Draining() && (s.out.bytes > 0 || outqueue(s.fd) > 0) {
+		l.SetTimer(s.linger, nanotime()+int64(drainLinger), s, lingerOver)
+		return
+	}
+	l.count.lingerCut++
+	l.closeFD(s)
+}
+
+// closeFD closes the descriptor: here and nowhere else, under mu, so that
+// nobody can be writing to it. The reactor.
+func (l *Loop) closeFD(s *Session) {
+	if s.fd < 0 {
+		return
+	}
+	wasBroken := s.state == broken
+	if s.abort || wasBroken {
+		unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+	unix.Close(s.fd) // takes it out of epoll too
+	s.fd, s.state, s.polled = -1, closed, false
+	s.out.discard()
+	s.wakeSenders()
+	if s.linger != nil {
+		l.StopTimer(s.linger)
+		s.linger = nil
+	}
+	s.partial = nil
+	l.slots[s.slot] = nil
+	l.free = append(l.free, s.slot)
+	if wasBroken {
+		l.pushEnd(s, s.reason) // behind the backlog: what was read is handled first
+	}
+	if s.ended {
+		s.eng.sessions.remove(s)
+	}
+	l.count.closedFDs++
+}
+
+// drained is the worker's report that the session's last event was handled.
+func (s *Session) drained() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	if s.state == closed {
+		s.eng.sessions.remove(s)
+	}
+}

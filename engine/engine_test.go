@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// funcs is a Handler made of functions; a nil one does nothing.
+type funcs struct {
+	connect  func(*Fiber, *Session)
+	receive  func(*Fiber, *Session, string)
+	close    func(*Fiber, *Session, Reason)
+	task     func(*Fiber, *Task) (any, bool)
+	finish   func(*Fiber, *Task, any)
+	panicked atomic.Pointer[string]
+}
+
+func (h *funcs) WantsConnect() bool { return h.connect != nil }
+func (h *funcs) Connect(f *Fiber, s *Session) {
+	h.connect(f, s)
+}
+func (h *funcs) Receive(f *Fiber, s *Session, data string) {
+	if h.receive != nil {
+		h.receive(f, s, data)
+	}
+}
+func (h *funcs) Close(f *Fiber, s *Session, r Reason) {
+	if h.close != nil {
+		h.close(f, s, r)
+	}
+}
+func (h *funcs) Task(f *Fiber, t *Task) (any, bool) {
+	if h.task == nil {
+		return nil, false
+	}
+	return h.task(f, t)
+}
+func (h *funcs) Finish(f *Fiber, t *Task, result any) {
+	if h.finish != nil {
+		h.finish(f, t, result)
+	}
+}
+func (h *funcs) Panicked(f *Fiber, v any, stack []byte) {
+	s := fmt.Sprintf("%v\n%s", v, stack)
+	h.panicked.Store(&s)
+}
+
+// echo sends back what comes.
+func echo(f *Fiber, s *Session, data string) { f.Send(s, data) }
+
+// serve starts an engine on a free port and stops it with the test.
+func serve(t testing.TB, o Options, h *funcs) (*Engine, string) {
+	t.Helper()
+	if o.Listen == nil {
+		o.Listen = []Listen{{"127.0.0.1", 0}}
+	}
+	e, err := New(o, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	e.Accept()
+	t.Cleanup(func() {
+		if left := e.Stop(); left != 0 {
+			t.Errorf("%d fibers did not end", left)
+		}
+		if p := h.panicked.Load(); p != nil {
+			t.Errorf("a callback panicked: %s", *p)
+		}
+	})
+	return e, e.Addr(0).String()
+}
+
+func dial(t testing.TB, addr string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(30 * time.Second))
+	return c
+}
+
+// eventually waits for a condition.
+func eventually(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !cond(); {
+		if time.Now().After(end) {
+			t.Fatalf("never came true: %s", what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// modes runs a test in both modes, with one loop and with four.
+func modes(t *testing.T, test func(t *testing.T, o Options)) {
+	for _, mode := range []Mode{Base, Process} {
+		for _, n := range []int{1, 4} {
+			t.Run(fmt.Sprintf("%v%d", mode, n), func(t *testing.T) { test(t, Options{Mode: mode, Workers: n}) })
+		}
+	}
+}
+
+func TestEcho(t *testing.T) {
+	modes(t, func(t *testing.T, o Options) {
+		_, addr := serve(t, o, &funcs{receive: echo})
+		c := dial(t, addr)
+		want := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+		go c.Write(want)
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(c, got); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Fatal("the echo differs")
+		}
+	})
+}
+
+func TestWaitingCallbackKeepsOrder(t *testing.T) {
+	modes(t, func(t *testing.T, o Options) {
+		h := &funcs{receive: func(f *Fiber, s *Session, data string) {
+			if _, err := f.Begin("sleep"); err != nil {
+				t.Error(err)
+			}
+			f.Wait(time.Millisecond)
+			f.Send(s, data)
+		}}
+		_, addr := serve(t, o, h)
+		var conns []net.Conn
+		for range 20 {
+			conns = append(conns, dial(t, addr))
+		}
+		for round := range 20 {
+			for i, c := range conns {
+				fmt.Fprintf(c, "%03d %03d|", i, round)
+			}
+		}
+		for i, c := range conns {
+			var want string
+			for round := range 20 {
+				want += fmt.Sprintf("%03d %03d|", i, round)
+			}
+			got := make([]byte, len(want))
+			if _, err := io.ReadFull(c, got); err != nil {
+				t.Fatal(err)
+			}
+			if string(got) != want {
+				t.Fatalf("got %q, want %q", got, want)
+			}
+		}
+	})
+}

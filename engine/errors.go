@@ -1,0 +1,47 @@
+package engine
+
+// Errno is a failure a script can meet: a stable name, Swoole's number for
+// getLastError, and a sentence for people.
+type Errno struct {
+	Name string
+	Code int
+	Text string
+}
+
+func (e *Errno) Error() string { return e.Name + ": " + e.Text }
+
+// The failures. Numbers are Swoole's where Swoole has one.
+var (
+	// ErrNoSession: no session has this id, or it has ended.
+	ErrNoSession = &Errno{"no_such_session", 1005, "no session has this id (it may have closed)"}
+	// ErrClosing: the session is being closed.
+	ErrClosing = &Errno{"session_closing", 1003, "the session is being closed"}
+	// ErrClosed: the session ended while the operation waited.
+	ErrClosed = &Errno{"session_closed", 1004, "the session closed"}
+	// ErrOutboxFull: the peer reads too slowly; nothing was queued.
+	ErrOutboxFull = &Errno{"outbox_full", 1009, "the session's outbox is full (socket_buffer_size)"}
+	// ErrTooLarge: one send larger than the whole outbox.
+	ErrTooLarge = &Errno{"data_too_large", 1203, "the data is larger than socket_buffer_size"}
+	// ErrEmpty: an empty send.
+	ErrEmpty = &Errno{"empty_data", 550, "there is nothing to send"}
+	// ErrTimeout: the wait's own time-out.
+	ErrTimeout = &Errno{"timeout", 110, "timed out"}
+	// ErrCancelled: the fiber was cancelled; every later wait fails at once too.
+	ErrCancelled = &Errno{"cancelled", 10017, "the fiber was cancelled"}
+	// ErrShutdown: the server is stopping.
+	ErrShutdown = &Errno{"shutdown", 9003, "the server is shutting down"}
+	// ErrQueueFull: the task queue holds task_queue_size tasks.
+	ErrQueueFull = &Errno{"queue_full", 506, "the task queue is full (task_queue_size)"}
+	// ErrNoTaskWorkers: task_worker_num is 0.
+	ErrNoTaskWorkers = &Errno{"no_task_workers", 509, "there are no task workers (task_worker_num)"}
+	// ErrBadWorker: no worker has this id.
+	ErrBadWorker = &Errno{"no_such_worker", 505, "no worker has this id"}
+	// ErrTooManyFibers: max_coroutine fibers wait on this worker.
+	ErrTooManyFibers = &Errno{"max_coroutine", 10001, "too many fibers on this worker (max_coroutine)"}
+	// ErrOtherWorker: the session belongs to another worker.
+	ErrOtherWorker = &Errno{"other_worker", 507, "the session belongs to another worker"}
+	// ErrBusy: another fiber is already waiting in the same place.
+	ErrBusy = &Errno{"busy", 10002, "another fiber is already receiving from this session"}
+	// ErrTimeLimit: a stretch ran longer than max_execution_time.
+	ErrTimeLimit = &Errno{"max_execution_time", 2003, "ran longer than max_execution_time without a wait"}
+)

@@ -1,0 +1,230 @@
+package engine
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Root says what started a fiber. It decides what a drain waits for.
+type Root uint8
+
+// The roots. A drain waits for RootSession and RootTask; the rest is cancelled.
+const (
+	RootNone    Root = iota
+	RootSession      // onConnect, onReceive, onClose
+	RootTask         // onTask
+	RootFinish       // onFinish
+	RootTimer        // a timer of the script
+	RootWorker       // top level, onWorkerStart, onStart…
+	RootGo           // co.go
+)
+
+var rootNames = [...]string{"idle", "session event", "task", "task result", "timer", "worker event", "co.go"}
+
+func (r Root) String() string { return rootNames[r] }
+
+// Fiber is a goroutine that can hold a loop's baton, and the one callback it
+// is running. Fibers are reused: between callbacks a fiber runs its loop or
+// lies among the loop's spares.
+//
+// Owned by the holder of its loop's baton, except token (atomic) and result,
+// which belongs to whoever won the token until the fiber runs again.
+type Fiber struct {
+	loop *Loop
+	wake chan struct{} // cap 1: a token here is the baton
+
+	// The callback being run.
+	id      uint64
+	root    Root
+	session *Session // RootSession: whose event this is
+	cancel  error    // sticky: every wait fails with it at once
+	killAt  int64    // a cancelled fiber that goes on past this is killed
+	Data    any      // the handler's: what it needs to find its way back
+
+	// The wait.
+	token   atomic.Uint64 // sequence<<1 | open
+	result  any
+	err     error
+	what    string // for lists of waiting fibers: "co.sleep", "server:recv"
+	since   int64
+	timer   Timer
+	waitIdx int // place in loop.waiting; -1 when not waiting
+
+	job     func(*Fiber) // what to run at the next wake, before the loop
+	jobRoot Root
+	starter *Fiber // of a co.go: gets the baton back at the first wait
+	quit    bool
+}
+
+// A Waiter is the right to wake one wait of one fiber. It is a value: it may
+// be copied, kept and used after the wait is over, then Wake reports false.
+type Waiter struct {
+	f   *Fiber
+	seq uint64
+}
+
+// Loop is the fiber's loop.
+func (f *Fiber) Loop() *Loop { return f.loop }
+
+// ID numbers callbacks of one loop, never reused.
+func (f *Fiber) ID() uint64 { return f.id }
+
+// Root says what started the fiber.
+func (f *Fiber) Root() Root { return f.root }
+
+// Session is the session whose event the fiber handles, or nil.
+func (f *Fiber) Session() *Session { return f.session }
+
+// Cancelled is the sticky error of a cancelled fiber, or nil.
+func (f *Fiber) Cancelled() error { return f.cancel }
+
+// begin makes f the fiber of a new callback. Baton holder only.
+func (f *Fiber) begin(root Root, s *Session) {
+	l := f.loop
+	l.nextFiber++
+	f.id, f.root, f.session = l.nextFiber, root, s
+	f.cancel, f.killAt = nil, 0
+	l.roots[root]++
+	l.newStretch()
+}
+
+// end closes what begin opened.
+func (f *Fiber) end() {
+	f.loop.roots[f.root]--
+	f.root, f.session, f.Data = RootNone, nil, nil
+}
+
+// Begin opens a wait and returns the right to end it. what names it in lists.
+// A cancelled fiber, and one wait too many on its loop, get an error at once.
+// Every successful Begin must be followed by Wait. Baton holder only.
+func (f *Fiber) Begin(what string) (Waiter, error) {
+	if f.cancel != nil {
+		return Waiter{}, f.cancel
+	}
+	if len(f.loop.waiting) >= f.loop.eng.opts.MaxFibers {
+		return Waiter{}, ErrTooManyFibers
+	}
+	seq := f.token.Load()>>1 + 1
+	f.what, f.result, f.err = what, nil, nil
+	f.token.Store(seq<<1 | 1)
+	return Waiter{f, seq}, nil
+}
+
+// Wait parks the fiber until its Waiter is used, the time-out passes (0: none)
+// or it is cancelled, and returns what the winner left. Meanwhile the loop
+// goes on, and other callbacks run. Baton holder before and after.
+func (f *Fiber) Wait(timeout time.Duration) (any, error) {
+	l := f.loop
+	if timeout > 0 {
+		f.timer.fire = wakeSleeper
+		f.timer.owner = f
+		l.timers.add(&f.timer, nanotime()+int64(timeout))
+	}
+	f.since = l.now
+	f.waitIdx = len(l.waiting)
+	l.waiting = append(l.waiting, f)
+	l.beforePark()
+	l.passOn(f)
+	<-f.wake
+	l.dropWaiting(f)
+	if f.timer.armed() {
+		l.timers.remove(&f.timer)
+	}
+	l.newStretch()
+	v, err := f.result, f.err
+	f.result, f.err = nil, nil
+	return v, err
+}
+
+// win takes the one right to end the wait. Any goroutine.
+func (w Waiter) win() bool {
+	return w.f != nil && w.f.token.CompareAndSwap(w.seq<<1|1, w.seq<<1)
+}
+
+// Wake ends the wait with v and reports whether it was this call that did:
+// a value offered to a wait that is over is not lost, the caller keeps it.
+// Any goroutine.
+func (w Waiter) Wake(v any) bool { return w.finish(v, nil) }
+
+// Fail ends the wait with an error. Any goroutine.
+func (w Waiter) Fail(err error) bool { return w.finish(nil, err) }
+
+func (w Waiter) finish(v any, err error) bool {
+	if !w.win() {
+		return false
+	}
+	w.f.result, w.f.err = v, err
+	w.f.loop.postReady(w.f)
+	return true
+}
+
+// wakeLocal is finish for the baton holder of the fiber's own loop.
+func (w Waiter) wakeLocal(v any, err error) bool {
+	if !w.win() {
+		return false
+	}
+	w.f.result, w.f.err = v, err
+	w.f.loop.ready.push(w.f)
+	return true
+}
+
+// wakeSleeper is the timer of a wait. Baton holder.
+func wakeSleeper(t *Timer) {
+	f := t.owner.(*Fiber)
+	f.waiter().wakeLocal(nil, ErrTimeout)
+}
+
+// waiter is the right to end the wait f is in now.
+func (f *Fiber) waiter() Waiter { return Waiter{f, f.token.Load() >> 1} }
+
+// Cancel makes the wait the fiber is in, and every later one, fail with err.
+// Whatever it waited for goes on without it. Baton holder of the fiber's loop.
+func (f *Fiber) Cancel(err error) {
+	if f.cancel == nil {
+		f.cancel = err
+		f.killAt = nanotime() + int64(cancelGrace)
+	}
+	if f.waitIdx >= 0 {
+		f.waiter().wakeLocal(nil, err)
+	}
+}
+
+// cancelGrace is how long a cancelled fiber may run on, catching its errors,
+// before it is stopped for good.
+const cancelGrace = time.Second
+
+// Go runs fn as a new fiber at once, until its first wait or its end, then f
+// goes on. Baton holder.
+func (f *Fiber) Go(root Root, fn func(*Fiber)) error {
+	l := f.loop
+	if len(l.waiting) >= l.eng.opts.MaxFibers {
+		return ErrTooManyFibers
+	}
+	child := l.spare()
+	child.job, child.jobRoot, child.starter = fn, root, f
+	l.starters++
+	l.pass(child)
+	<-f.wake
+	l.starters--
+	l.newStretch()
+	return nil
+}
+
+// WaitInfo describes one waiting fiber, for lists and for drains cut short.
+type WaitInfo struct {
+	ID      uint64
+	Root    Root
+	Session SessionID
+	What    string
+	For     time.Duration
+	Data    any
+}
+
+// Info describes f as a waiting fiber. Baton holder of its loop.
+func (f *Fiber) Info() WaitInfo {
+	w := WaitInfo{ID: f.id, Root: f.root, What: f.what, For: time.Duration(nanotime() - f.since), Data: f.Data}
+	if f.session != nil {
+		w.Session = f.session.id
+	}
+	return w
+}

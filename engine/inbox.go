@@ -1,0 +1,66 @@
+package engine
+
+import "sync/atomic"
+
+type eventKind uint8
+
+const (
+	evConnect eventKind = iota
+	evData
+	evEnd
+)
+
+// event is one thing that happened to a session, in order.
+type event struct {
+	data   string
+	kind   eventKind
+	reason Reason
+}
+
+// inbox holds a session's events until their turn comes. Most sessions have
+// none or one, which costs no memory of its own.
+type inbox struct {
+	bytes atomic.Int64 // of data; written by whoever may touch the inbox
+	n     int
+	one   event // the oldest
+	more  fifo[event]
+}
+
+func (in *inbox) push(ev event) {
+	in.bytes.Store(in.bytes.Load() + int64(len(ev.data)))
+	if in.n++; in.n == 1 {
+		in.one = ev
+	} else {
+		in.more.push(ev)
+	}
+}
+
+func (in *inbox) pop() event {
+	ev := in.one
+	in.bytes.Store(in.bytes.Load() - int64(len(ev.data)))
+	in.one = event{}
+	if in.n--; in.n > 0 {
+		in.one = in.more.pop()
+	} else if in.more.list != nil {
+		in.more = fifo[event]{}
+	}
+	return ev
+}
+
+// drop removes the data events and reports what they were.
+func (in *inbox) drop() (events int, bytes int64) {
+	var keep []event
+	for in.n > 0 {
+		ev := in.pop()
+		if ev.kind == evData {
+			events++
+			bytes += int64(len(ev.data))
+		} else {
+			keep = append(keep, ev)
+		}
+	}
+	for _, ev := range keep {
+		in.push(ev)
+	}
+	return events, bytes
+}

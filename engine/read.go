@@ -1,0 +1,362 @@
+package engine
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// The reactor's half of the path: adopt, read, frame, dispatch. Everything in
+// this file is run by the baton holder of the session's reactor.
+
+// reading is a read whose frames are being handled. It lies in the loop: when
+// a callback waits, the rest of the read goes to its session first.
+type reading struct {
+	s     *Session
+	rest  []byte
+	owned bool // rest is the session's own memory, not the loop's read buffer
+}
+
+// adopt takes a new session: a slot, a tag, the poller, onConnect.
+func (l *Loop) adopt(s *Session) {
+	if n := len(l.free); n > 0 {
+		s.slot = l.free[n-1]
+		l.free = l.free[:n-1]
+		l.slots[s.slot] = s
+	} else {
+		s.slot = int32(len(l.slots))
+		l.slots = append(l.slots, s)
+	}
+	l.nextTag++
+	s.tag = l.nextTag
+	s.mu.Lock()
+	s.interest = unix.EPOLLIN
+	if l.eng.Draining() {
+		s.pause |= pauseDrain
+		s.interest = 0
+	}
+	if err := l.poller.add(s.fd, s.interest, s.slot, s.tag); err != nil {
+		l.eng.log.Error("cannot watch a session", "fd", s.id, "error", err)
+		s.breakOff(ReadError)
+	} else {
+		s.polled = true
+	}
+	s.mu.Unlock()
+	if l.eng.handler.WantsConnect() {
+		l.push(s, event{kind: evConnect})
+	} else {
+		s.lockIn()
+		s.greeted = true
+		s.unlockIn()
+	}
+}
+
+// handle takes one event of the poller. The tag tells whether it still means
+// the session that stands in the slot now.
+func (l *Loop) handle(f *Fiber, slot, tag int32, events uint32) {
+	s := l.slots[slot]
+	if s == nil || s.tag != tag {
+		l.count.stale++
+		return
+	}
+	if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 && s.interest&unix.EPOLLIN == 0 {
+		l.hangUp(s)
+		return
+	}
+	if events&unix.EPOLLOUT != 0 {
+		l.writable(s)
+	}
+	if events&(unix.EPOLLIN|unix.EPOLLERR|unix.EPOLLHUP) != 0 && l.slots[slot] == s {
+		l.readable(f, s)
+	}
+}
+
+// readable reads once. A read shorter than the buffer has drained the socket;
+// after a full one the level-triggered poller announces the rest again.
+func (l *Loop) readable(f *Fiber, s *Session) {
+	n, errno := recv(s.fd, l.rbuf)
+	switch {
+	case errno == unix.EAGAIN:
+	case errno != 0:
+		reason := ReadError
+		if errno == unix.ECONNRESET || errno == unix.EPIPE || errno == unix.ETIMEDOUT {
+			reason = Reset
+		}
+		l.lost(s, reason)
+	case n == 0:
+		l.endOfInput(s)
+	default:
+		if s.ending() {
+			l.count.discarded += uint64(n)
+			return
+		}
+		l.count.recvBytes += uint64(n)
+		s.lastRecv.Store(l.now)
+		l.ingest(f, s, l.rbuf[:n])
+	}
+}
+
+// ending says whether what the peer still sends is of no interest any more.
+func (s *Session) ending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state != open
+}
+
+// ingest cuts what was read into frames and dispatches them.
+func (l *Loop) ingest(f *Fiber, s *Session, b []byte) {
+	r := reading{s: s, rest: b}
+	if len(s.partial) > 0 {
+		r.rest, r.owned = append(s.partial, b...), true
+		s.partial = nil
+	}
+	l.read = r
+	// A callback that waits has stashed the rest; then l.read is empty.
+	for l.read.s == s {
+		data, ok := l.nextFrame()
+		if !ok {
+			break
+		}
+		l.arrive(f, s, data)
+	}
+	l.checkBacklog(s)
+}
+
+// nextFrame takes the next whole frame of the read, or ends the read.
+func (l *Loop) nextFrame() (string, bool) {
+	r := &l.read
+	if len(r.rest) == 0 {
+		l.read = reading{}
+		return "", false
+	}
+	n, err := l.eng.opts.Framer.Next(r.rest)
+	switch {
+	case err != nil:
+		s := r.s
+		l.read = reading{}
+		l.malformed(s, err)
+		return "", false
+	case n == 0:
+		if r.owned {
+			r.s.partial = r.rest
+		} else {
+			r.s.partial = append([]byte(nil), r.rest...)
+		}
+		l.read = reading{}
+		return "", false
+	}
+	data := string(r.rest[:n])
+	r.rest = r.rest[n:]
+	return data, true
+}
+
+// stash moves the rest of the read into the session's inbox.
+func (l *Loop) stash() {
+	s := l.read.s
+	for {
+		data, ok := l.nextFrame()
+		if !ok {
+			break
+		}
+		l.push(s, event{kind: evData, data: data})
+	}
+	l.checkBacklog(s)
+}
+
+// arrive dispatches one frame: straight into the callback where reactor and
+// worker are one and nothing of the session is before it, else into the inbox.
+func (l *Loop) arrive(f *Fiber, s *Session, data string) {
+	if s.worker == l && s.in.n == 0 {
+		if s.running == 0 && !s.ended {
+			s.running++
+			l.deliver(f, s, event{kind: evData, data: data})
+			l.release(s)
+			return
+		}
+		if s.receiving && s.receiver.wakeLocal(data, nil) {
+			s.receiving = false
+			return
+		}
+	}
+	l.push(s, event{kind: evData, data: data})
+}
+
+// push puts an event into the session's inbox and the session into its
+// worker's run queue, if it does not stand there.
+func (l *Loop) push(s *Session, ev event) {
+	s.lockIn()
+	l.pushLocked(s, ev)
+	s.unlockIn()
+}
+
+func (l *Loop) pushLocked(s *Session, ev event) {
+	s.in.push(ev)
+	if len(ev.data) > 0 {
+		s.worker.backlog.Add(int64(len(ev.data)))
+	}
+	if !s.queued && (s.running == 0 || s.receiving) {
+		s.queued = true
+		l.enqueue(s)
+	}
+}
+
+// pushEnd queues the last event, once. With the inbox locked.
+func (l *Loop) pushEnd(s *Session, reason Reason) {
+	if !s.endQueued {
+		s.endQueued = true
+		l.pushLocked(s, event{kind: evEnd, reason: reason})
+	}
+}
+
+// enqueue is dispatch's last step: at most one wake-up per worker and round.
+func (l *Loop) enqueue(s *Session) {
+	w := s.worker
+	if w == l {
+		l.runq.push(s)
+		return
+	}
+	l.batch[w.idx] = append(l.batch[w.idx], s)
+	l.batched = true
+}
+
+// handOff gives every worker its sessions of this round.
+func (l *Loop) handOff() {
+	if !l.batched {
+		return
+	}
+	l.batched = false
+	for i, list := range l.batch {
+		if len(list) > 0 {
+			l.eng.workers[i].post(func(m *letters) { m.queue = append(m.queue, list...) })
+			l.batch[i] = reset(list)
+		}
+	}
+}
+
+// checkBacklog stops reading a session whose messages come faster than its
+// callbacks handle them. The worker switches reading on again at half.
+func (l *Loop) checkBacklog(s *Session) {
+	o := &l.eng.opts
+	s.lockIn()
+	before := s.pause
+	if s.in.n > o.InboxEvents || s.in.bytes.Load() > int64(o.InboxBytes) {
+		s.pause |= pauseInbox
+	}
+	if s.in.n > 0 && s.worker.backlog.Load() > o.WorkerBytes {
+		s.pause |= pauseWorker
+	}
+	now := s.pause
+	s.unlockIn()
+	if now == before {
+		return
+	}
+	if now&^before&pauseWorker != 0 {
+		w := s.worker
+		w.starved.Lock()
+		w.starved.list = append(w.starved.list, s)
+		w.starved.Unlock()
+	}
+	l.count.paused++
+	s.mu.Lock()
+	l.setInterest(s)
+	s.mu.Unlock()
+}
+
+// endOfInput is the peer's FIN: an event behind the backlog. The socket stays
+// writable until the callbacks have returned.
+func (l *Loop) endOfInput(s *Session) {
+	s.eof = true
+	s.mu.Lock()
+	state := s.state
+	if state == ending {
+		l.finish(s)
+	} else {
+		l.setInterest(s)
+	}
+	s.mu.Unlock()
+	if state == open {
+		s.lockIn()
+		l.pushEnd(s, ClientClosed)
+		s.unlockIn()
+	}
+}
+
+// hangUp is an error on a session that is not being read. Left in epoll it
+// would be announced for ever.
+func (l *Loop) hangUp(s *Session) {
+	reason := ClientClosed
+	if errno, _ := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR); errno != 0 {
+		reason = Reset
+	}
+	l.lost(s, reason)
+}
+
+// lost ends a session whose socket or stream is of no more use. What was read
+// before is handled still.
+func (l *Loop) lost(s *Session, reason Reason) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.breakOff(reason)
+	l.finish(s)
+}
+
+// malformed ends a session that sent what is no frame: what was answered is
+// flushed, the messages before are handled.
+func (l *Loop) malformed(s *Session, err error) {
+	l.eng.log.Warn("malformed frame", "fd", s.id, "reason", FrameMalformed, "error", err)
+	s.mu.Lock()
+	if s.state == open {
+		s.state, s.reason = ending, FrameMalformed
+		s.wakeSenders()
+		s.tellReactor()
+	}
+	s.mu.Unlock()
+	s.lockIn()
+	l.pushEnd(s, FrameMalformed)
+	s.unlockIn()
+}
+
+// writable goes on with the outbox.
+func (l *Loop) writable(s *Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blocked = false
+	s.flush()
+	if s.state == open {
+		l.setInterest(s)
+	} else {
+		l.finish(s)
+	}
+}
+
+// setInterest tells the poller what the session waits for. Under mu.
+func (l *Loop) setInterest(s *Session) {
+	if s.fd < 0 || !s.polled {
+		return
+	}
+	var want uint32
+	if !s.eof && (s.pause == 0 || s.state == ending) {
+		want = unix.EPOLLIN
+	}
+	if s.blocked {
+		want |= unix.EPOLLOUT
+	}
+	if want == s.interest {
+		return
+	}
+	s.interest = want
+	if err := l.poller.mod(s.fd, want, s.slot, s.tag); err != nil {
+		l.eng.log.Error("cannot watch a session", "fd", s.id, "error", err)
+		s.breakOff(ReadError)
+	}
+}
+
+// control looks at what others want of the reactor for this session.
+func (l *Loop) control(s *Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ctlPosted = false
+	if s.state == open {
+		l.setInterest(s)
+	} else {
+		l.finish(s)
+	}
+}

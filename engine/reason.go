@@ -1,0 +1,35 @@
+package engine
+
+// Reason says why a session ended, or why a client was refused. The same word
+// goes to onClose, the log and the counters.
+type Reason uint8
+
+// The reasons. Those up to WriteError reach onClose; the last three are
+// refusals before onConnect and reach only the log and the counters.
+const (
+	NoReason         Reason = iota
+	ClientClosed            // the peer closed its side
+	ServerClosed            // the script called close
+	Reset                   // the peer reset the connection
+	FrameTooLarge           // a frame over the port's limit
+	FrameMalformed          // bytes that are no frame
+	ErrorInCallback         // a callback threw, error_policy = "close"
+	ShutdownReason          // the server is stopping
+	ReadError               // the kernel refused a read
+	WriteError              // the kernel refused a write
+	MaxConnection           // refused: max_connection sessions are open
+	OutOfDescriptors        // refused or delayed: no file descriptor left
+	ShuttingDown            // refused: the server is stopping
+	numReasons
+)
+
+var reasonNames = [numReasons]string{
+	NoReason: "", ClientClosed: "client_closed", ServerClosed: "server_closed", Reset: "reset",
+	FrameTooLarge: "frame_too_large", FrameMalformed: "frame_malformed",
+	ErrorInCallback: "error_in_callback", ShutdownReason: "shutdown",
+	ReadError: "read_error", WriteError: "write_error",
+	MaxConnection: "max_connection", OutOfDescriptors: "out_of_descriptors", ShuttingDown: "shutting_down",
+}
+
+// String is the name scripts, logs and counters show.
+func (r Reason) String() string { return reasonNames[r] }

@@ -1,0 +1,213 @@
+package engine
+
+import "time"
+
+// The worker's half of the path: handle, call. Everything in this file is run
+// by the baton holder of the session's worker.
+
+// Handler is the script side. Its methods run as fiber f on the loop of f,
+// which may wait; the session's next event waits for them to return.
+type Handler interface {
+	WantsConnect() bool
+	Connect(f *Fiber, s *Session)
+	Receive(f *Fiber, s *Session, data string)
+	Close(f *Fiber, s *Session, reason Reason)
+	// Task runs on a task worker; what it returns goes to Finish, unless ok is false.
+	Task(f *Fiber, t *Task) (result any, ok bool)
+	// Finish runs on the loop that submitted the task.
+	Finish(f *Fiber, t *Task, result any)
+	// Panicked reports a panic that the callback of f did not catch.
+	Panicked(f *Fiber, value any, stack []byte)
+}
+
+// serve handles one event of a session from the run queue.
+func (l *Loop) serve(f *Fiber, s *Session) {
+	s.lockIn()
+	s.queued = false
+	if s.running > 0 {
+		l.feedReceiver(s)
+		s.unlockIn()
+		return
+	}
+	if s.in.n == 0 || s.ended {
+		s.unlockIn()
+		return
+	}
+	ev := s.in.pop()
+	s.running++
+	resume := l.eased(s)
+	s.unlockIn()
+	l.took(s, ev, resume)
+	l.deliver(f, s, ev)
+	l.release(s)
+}
+
+// took keeps the books of an event that left its inbox.
+func (l *Loop) took(s *Session, ev event, resume bool) {
+	if n := len(ev.data); n > 0 && l.backlog.Add(-int64(n)) <= l.eng.opts.WorkerBytes/2 {
+		l.feedStarved()
+	}
+	if resume {
+		s.mu.Lock()
+		s.tellReactor()
+		s.mu.Unlock()
+	}
+}
+
+// eased switches reading on again at half of what switched it off. With the
+// inbox locked.
+func (l *Loop) eased(s *Session) bool {
+	o := &l.eng.opts
+	if s.pause&pauseInbox == 0 || s.in.n > o.InboxEvents/2 || s.in.bytes.Load() > int64(o.InboxBytes)/2 {
+		return false
+	}
+	s.pause &^= pauseInbox
+	return true
+}
+
+// feedStarved switches reading on for the sessions that the worker's budget
+// switched off.
+func (l *Loop) feedStarved() {
+	l.starved.Lock()
+	list := l.starved.list
+	l.starved.list = nil
+	l.starved.Unlock()
+	for _, s := range list {
+		s.lockIn()
+		s.pause &^= pauseWorker
+		s.unlockIn()
+		s.mu.Lock()
+		s.tellReactor()
+		s.mu.Unlock()
+	}
+}
+
+// deliver calls the callback for one event.
+func (l *Loop) deliver(f *Fiber, s *Session, ev event) {
+	f.begin(RootSession, s)
+	defer f.end()
+	defer l.recovered(f)
+	h := l.eng.handler
+	switch ev.kind {
+	case evData:
+		l.count.requests++
+		h.Receive(f, s, ev.data)
+	case evConnect:
+		s.greeted = true
+		h.Connect(f, s)
+	case evEnd:
+		reason := l.beginEnd(s, ev.reason)
+		defer s.drained()
+		if s.greeted {
+			h.Close(f, s, reason)
+		}
+	}
+}
+
+// beginEnd makes an open session closing, so that onClose finds it so, and has
+// its socket flushed and closed.
+func (l *Loop) beginEnd(s *Session, reason Reason) Reason {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == open {
+		s.state, s.reason = ending, reason
+		s.wakeSenders()
+		s.tellReactor()
+	}
+	l.count.closes++
+	return s.reason
+}
+
+// release lets the session's next event have its turn.
+func (l *Loop) release(s *Session) {
+	s.lockIn()
+	if s.running--; s.running == 0 && s.in.n > 0 && !s.queued {
+		s.queued = true
+		l.runq.push(s)
+	}
+	s.unlockIn()
+}
+
+// feedReceiver gives the next message to the callback that waits for it in
+// Recv. With the inbox locked.
+func (l *Loop) feedReceiver(s *Session) {
+	if !s.receiving || s.in.n == 0 {
+		return
+	}
+	if s.in.one.kind != evData {
+		s.receiving = false
+		s.receiver.wakeLocal(nil, ErrClosed)
+		return
+	}
+	if !s.receiver.win() {
+		return // timed out just now; the message stays
+	}
+	s.receiving = false
+	ev := s.in.pop()
+	fb := s.receiver.f
+	fb.result, fb.err = ev.data, nil
+	l.ready.push(fb)
+	if l.eased(s) {
+		l.Call(func() { l.took(s, ev, true) })
+	} else {
+		l.backlog.Add(-int64(len(ev.data)))
+	}
+}
+
+// Recv takes the session's next message inside a callback, instead of its
+// onReceive. timeout 0 waits without limit. Baton holder.
+func (f *Fiber) Recv(s *Session, timeout time.Duration) (string, error) {
+	l := f.loop
+	if s.worker != l {
+		return "", ErrOtherWorker
+	}
+	s.lockIn()
+	if s.receiving {
+		s.unlockIn()
+		return "", ErrBusy
+	}
+	if s.in.n > 0 && s.greeted {
+		if s.in.one.kind == evData {
+			ev := s.in.pop()
+			resume := l.eased(s)
+			s.unlockIn()
+			l.took(s, ev, resume)
+			return ev.data, nil
+		}
+		if s.in.one.kind == evEnd {
+			s.unlockIn()
+			return "", ErrClosed
+		}
+	}
+	if !s.greeted {
+		s.unlockIn()
+		return "", ErrBusy
+	}
+	if s.ended || s.endQueued {
+		s.unlockIn()
+		return "", ErrClosed
+	}
+	if s.pause&pauseDrain != 0 {
+		s.unlockIn()
+		return "", ErrShutdown
+	}
+	w, err := f.Begin("server:recv")
+	if err != nil {
+		s.unlockIn()
+		return "", err
+	}
+	s.receiver, s.receiving = w, true
+	s.running++ // nothing may overtake the waiting receiver
+	s.unlockIn()
+	v, err := f.Wait(timeout)
+	s.lockIn()
+	if s.receiver == w {
+		s.receiving = false
+	}
+	s.unlockIn()
+	l.release(s)
+	if err != nil {
+		return "", err
+	}
+	return v.(string), nil
+}

@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+)
+
+// SessionID names one client's stay. It starts at 1 and is never reused.
+// Scripts call it fd.
+type SessionID uint64
+
+func (id SessionID) String() string { return strconv.FormatUint(uint64(id), 10) }
+
+// sessionState is the life of a session's socket.
+type sessionState uint8
+
+const (
+	open   sessionState = iota // reads and writes
+	ending                     // flush, shut down, discard what still comes
+	broken                     // useless: to be closed by its reactor
+	closed                     // the descriptor is gone
+)
+
+// Session is one client's stay. See the ownership table in doc.go.
+type Session struct {
+	id        SessionID
+	eng       *Engine
+	reactor   *Loop // owns the socket
+	worker    *Loop // runs the callbacks
+	port      int   // index of the listener
+	remote    netip.AddrPort
+	connected int64 // unix nanoseconds
+	lastRecv  atomic.Int64
+	Store     any // the handler's: state that lives as long as the session
+
+	// The reactor's.
+	slot     int32
+	tag      int32
+	interest uint32
+	polled   bool // registered with epoll
+	eof      bool // the peer has finished sending
+	shut     bool // we have
+	partial  []byte
+	linger   *Timer
+
+	// The inbox: in Base mode the loop's alone, in Process mode under mu.
+	in        inbox
+	queued    bool // stands in a run queue or on the way to one
+	running   int8 // callbacks and receivers of the session that run or wait
+	greeted   bool // onConnect has run, or there is none
+	endQueued bool // the last event stands in the inbox, or has
+	ended     bool // the last event has been handled; written under mu
+	receiving bool
+	receiver  Waiter // of server:recv
+	pause     pauseBits
+
+	mu        sync.Mutex // the outbox lock; a leaf but for mailbox.mu
+	fd        int
+	state     sessionState
+	reason    Reason
+	abort     bool // close by reset
+	byScript  bool
+	dirty     bool // stands in its worker's dirty list
+	blocked   bool // the kernel takes no more: EPOLLOUT is due
+	ctlPosted bool
+	endPosted bool
+	out       outbox
+
+	prev, next *Session // in the registry, by id
+}
+
+// pauseBits are the reasons for which a session is not read.
+type pauseBits uint8
+
+const (
+	pauseInbox  pauseBits = 1 << iota // its own backlog is over InboxBytes
+	pauseWorker                       // its worker's is over WorkerBytes
+	pauseDrain                        // the server is stopping
+)
+
+// ID is the session's id.
+func (s *Session) ID() SessionID { return s.id }
+
+// Worker is the loop that runs the session's callbacks.
+func (s *Session) Worker() *Loop { return s.worker }
+
+// ReactorID is the number of the loop that owns the socket.
+func (s *Session) ReactorID() int { return s.reactor.idx }
+
+// ByScript says whether a script closed the session. For onClose.
+func (s *Session) ByScript() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byScript
+}
+
+// Alive says whether the session is open: not closing, not closed.
+func (s *Session) Alive() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == open
+}
+
+// Info is what getClientInfo tells.
+type Info struct {
+	RemoteIP   string
+	RemotePort int
+	ServerPort int
+	Port       int
+	FD         int // the descriptor, for people; -1 once closed
+	ReactorID  int
+	WorkerID   int
+	Connected  int64 // unix nanoseconds
+	LastRecv   int64 // unix nanoseconds
+	SendQueued int
+	RecvQueued int
+	Reason     Reason
+	IPv6       bool
+}
+
+// Info describes the session. Any goroutine.
+func (s *Session) Info() Info {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Info{
+		RemoteIP: s.remote.Addr().Unmap().String(), RemotePort: int(s.remote.Port()),
+		ServerPort: s.eng.Addr(s.port).Port, Port: s.port, FD: s.fd,
+		ReactorID: s.reactor.idx, WorkerID: s.worker.id,
+		Connected: s.connected, LastRecv: s.lastRecv.Load(),
+		SendQueued: s.out.bytes, RecvQueued: int(s.in.bytes.Load()), Reason: s.reason,
+		IPv6: s.remote.Addr().Is6() && !s.remote.Addr().Is4In6(),
+	}
+}
+
+// lockIn takes what guards the inbox: nothing where one loop does it all.
+func (s *Session) lockIn() {
+	if s.reactor != s.worker {
+		s.mu.Lock()
+	}
+}
+
+func (s *Session) unlockIn() {
+	if s.reactor != s.worker {
+		s.mu.Unlock()
+	}
+}

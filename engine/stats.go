@@ -1,0 +1,103 @@
+package engine
+
+import (
+	"sync"
+	"time"
+)
+
+// counters are a loop's own, touched by its baton holder only.
+type counters struct {
+	requests, sends, closes, closedFDs uint64
+	recvBytes, sentBytes               uint64
+	dropped, discarded, paused         uint64
+	stale, lingerCut                   uint64
+}
+
+// published is a copy of a loop's numbers that others may read.
+type published struct {
+	mu      sync.Mutex
+	count   counters
+	waiting int
+	timers  int
+	spares  int
+	roots   [RootGo + 1]int
+	at      int64
+}
+
+// publish copies the numbers for others, at most once a millisecond while the
+// loop is busy and always before it rests.
+func (l *Loop) publish() {
+	if l.now-l.public.at < int64(time.Millisecond) && l.busy() {
+		return
+	}
+	l.publishNow()
+}
+
+func (l *Loop) publishNow() {
+	p := &l.public
+	p.at = l.now
+	p.mu.Lock()
+	p.count = l.count
+	p.waiting, p.timers, p.spares, p.roots = len(l.waiting), l.timers.len(), len(l.spares), l.roots
+	p.mu.Unlock()
+}
+
+// Stats is a snapshot of the engine's counters.
+type Stats struct {
+	Start                      time.Time
+	Sessions                   int64
+	Accepted, Closed           uint64
+	Refused                    map[Reason]uint64
+	Requests, Responses        uint64
+	RecvBytes, SentBytes       uint64
+	Dropped, Discarded, Paused uint64
+	Stale, LingerCut           uint64
+	Fibers, Timers, Spares     int // waiting fibers, armed timers, idle goroutines
+	TasksQueued, TasksRunning  int
+	Tasks                      uint64
+	Blocking                   int64 // helper goroutines of Block
+	LastID                     SessionID
+	Workers, TaskWorkers       int
+}
+
+// Stats adds up all loops. The loop that asks, if any, counts exactly; the
+// others are at most a turn behind.
+func (e *Engine) Stats(asking *Loop) Stats {
+	st := Stats{Start: e.started, Sessions: e.open.Load(), Accepted: e.accepted.Load(), Blocking: e.blocking.Load(),
+		Refused: map[Reason]uint64{}, TasksQueued: int(e.pool.queued.Load()), Tasks: e.pool.total.Load(),
+		Workers: len(e.workers), TaskWorkers: len(e.tasks)}
+	for r := range e.refused {
+		if n := e.refused[r].Load(); n > 0 {
+			st.Refused[Reason(r)] = n
+		}
+	}
+	for _, l := range e.loops {
+		if l == asking {
+			l.publishNow()
+		}
+		p := &l.public
+		p.mu.Lock()
+		c := p.count
+		st.Fibers += p.waiting
+		st.Timers += p.timers
+		st.Spares += p.spares
+		p.mu.Unlock()
+		st.Requests += c.requests
+		st.Responses += c.sends
+		st.RecvBytes += c.recvBytes
+		st.SentBytes += c.sentBytes
+		st.Closed += c.closes
+		st.Dropped += c.dropped
+		st.Discarded += c.discarded
+		st.Paused += c.paused
+		st.Stale += c.stale
+		st.LingerCut += c.lingerCut
+		if l.task.Load() != nil {
+			st.TasksRunning++
+		}
+	}
+	e.sessions.mu.RLock()
+	st.LastID = e.sessions.next
+	e.sessions.mu.RUnlock()
+	return st
+}
