@@ -36,6 +36,12 @@ func (v *VM) openLibs() {
 	for _, name := range []string{"table", "string", "math", "coroutine"} {
 		loaded.RawSetString(name, g.RawGetString(name))
 	}
+	v.openString()
+	v.openTable()
+	v.openPrint()
+	v.openLoad()
+	v.openOs()
+	v.openIo()
 	v.openDebug()
 	v.openRequire()
 	v.openMath()

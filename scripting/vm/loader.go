@@ -18,6 +18,7 @@ type Loader struct {
 }
 
 type loaded struct {
+	stamp stamp
 	chunk *Chunk
 	src   string
 	err   *Error
@@ -44,17 +45,47 @@ func (l *Loader) Load(path string) (*Chunk, *Error) {
 	if c, ok := l.chunks[path]; ok {
 		return c.chunk, c.err
 	}
+	return l.read(path)
+}
+
+// Reload is Load for dofile and loadfile, which promise what is on disk now: a
+// file that changed since it was read is read again.
+func (l *Loader) Reload(path string) (*Chunk, *Error) {
+	path = l.abs(path)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c, ok := l.chunks[path]; ok && c.stamp == stampOf(path) {
+		return c.chunk, c.err
+	}
+	return l.read(path)
+}
+
+func (l *Loader) read(path string) (*Chunk, *Error) {
 	l.note(path)
 	name := l.nameOf(path)
+	at := stampOf(path)
 	src, err := readFile(path)
 	if err != nil {
 		e := &Error{Kind: KindSyntax, File: name, Message: "cannot open " + name + ": " + reason(err)}
-		l.chunks[path] = loaded{err: e}
+		l.chunks[path] = loaded{stamp: at, err: e}
 		return nil, e
 	}
 	c, e := Compile(path, "@"+name, src)
-	l.chunks[path] = loaded{c, string(src), e}
+	l.chunks[path] = loaded{at, c, string(src), e}
 	return c, e
+}
+
+// stamp tells one state of a file from another without reading it.
+type stamp struct {
+	size, time int64
+}
+
+func stampOf(path string) stamp {
+	info, err := os.Stat(path)
+	if err != nil {
+		return stamp{-1, 0}
+	}
+	return stamp{info.Size(), info.ModTime().UnixNano()}
 }
 
 // Note records a file that was looked at without being compiled, so that a

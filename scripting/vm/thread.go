@@ -192,11 +192,3 @@ func (t *Thread) release() {
 	defer func() { t.L.Panic = keep }()
 	t.L.Error(lua.LNil, 0)
 }
-
-// FlushOutput prints what io.write has buffered of an unfinished line.
-func (v *VM) FlushOutput() {
-	if len(v.out) > 0 && v.host != nil {
-		v.host.Print(string(v.out))
-	}
-	v.out = v.out[:0]
-}

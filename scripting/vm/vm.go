@@ -99,8 +99,8 @@ type VM struct {
 	random  *rand.Rand
 	closed  bool
 
-	tostringFn *lua.LFunction
-	fileMeta   *lua.LTable
+	fileMeta *lua.LTable
+	stdout   *lua.LUserData
 }
 
 // New makes a VM with its libraries opened and nothing run.
