@@ -136,6 +136,17 @@ func (f *Fiber) Wait(timeout time.Duration) (any, error) {
 	return v, err
 }
 
+// Yield lets everything else that is ready run first. Baton holder.
+func (f *Fiber) Yield(what string) error {
+	w, err := f.Begin(what)
+	if err != nil {
+		return err
+	}
+	w.wakeLocal(nil, nil)
+	_, err = f.Wait(0)
+	return err
+}
+
 // win takes the one right to end the wait. Any goroutine.
 func (w Waiter) win() bool {
 	return w.f != nil && w.f.token.CompareAndSwap(w.seq<<1|1, w.seq<<1)

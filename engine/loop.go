@@ -104,7 +104,7 @@ type Loop struct {
 	// What the watchdog looks at.
 	stretch   atomic.Uint64 // counts stretches of script code
 	killed    atomic.Uint64 // the stretch to stop
-	Interrupt atomic.Uint32 // non-zero: the script must call Interrupted
+	Interrupt *atomic.Uint32 // non-zero: the script must call Interrupted
 	limit     time.Duration // max_execution_time
 
 	count  counters // exact, the holder's
@@ -124,7 +124,10 @@ func (l *Loop) Engine() *Engine { return l.eng }
 func (l *Loop) Current() *Fiber { return l.cur }
 
 func newLoop(e *Engine, r role, id, idx int) (*Loop, error) {
-	l := &Loop{eng: e, role: r, id: id, idx: idx}
+	l := &Loop{eng: e, role: r, id: id, idx: idx, Interrupt: new(atomic.Uint32)}
+	if r&controlRole != 0 && e.opts.ControlInterrupt != nil {
+		l.Interrupt = e.opts.ControlInterrupt
+	}
 	l.limit = e.opts.MaxStretch
 	if r&taskRole != 0 {
 		l.limit = e.opts.TaskStretch

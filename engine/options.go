@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"swoon/engine/frame"
@@ -61,6 +62,10 @@ type Options struct {
 
 	TaskConcurrent bool // task_enable_coroutine: a task worker takes the next task while one waits
 	NoDelayOff     bool // open_tcp_nodelay = false
+
+	// ControlInterrupt is the control loop's interrupt word, when a VM that is
+	// to live there has been made before the engine.
+	ControlInterrupt *atomic.Uint32
 
 	Logger *slog.Logger
 }

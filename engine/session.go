@@ -33,7 +33,7 @@ type Session struct {
 	remote    netip.AddrPort
 	connected int64 // unix nanoseconds
 	lastRecv  atomic.Int64
-	Store     any // the handler's: state that lives as long as the session
+	Local     any // the handler's, for the baton holder of the worker
 
 	// The reactor's.
 	slot     int32
