@@ -37,6 +37,7 @@ func (v *VM) openCoroutine() {
 		L.Panic = v.raiseInCoroutine
 		return 0
 	})
+	v.yield = v.L.NewFunction(coYield)
 	create := func(L *lua.LState) *lua.LState {
 		fn, ok := L.Get(1).(*lua.LFunction)
 		if !ok || fn.IsG {
@@ -78,7 +79,6 @@ func (v *VM) openCoroutine() {
 			L.Insert(lua.LBool(ok), L.GetTop()-n+1)
 			return n + 1
 		},
-		"yield":   coYield,
 		"running": func(L *lua.LState) int { L.Push(running(L)); return 1 },
 		"status": func(L *lua.LState) int {
 			co, ok := L.Get(1).(*lua.LState)
@@ -88,7 +88,7 @@ func (v *VM) openCoroutine() {
 			L.Push(lua.LString(statusOf(L, co)))
 			return 1
 		},
-	})
+	}).RawSetString("yield", v.yield)
 }
 
 // running is the coroutine L executes in, looking through the guards of pcall.
@@ -251,8 +251,18 @@ func (v *VM) traceOf(co *lua.LState, level int) string {
 			return elide(d.lines, level)
 		}
 	}
-	if co.Dead || inside.Current(co) == nil {
+	f := inside.Current(co)
+	if co.Dead || f == nil {
 		return "stack traceback:"
 	}
-	return traceback(co, level)
+	if co.Parent != nil {
+		return traceback(co, level) // running, or waiting for one it resumed
+	}
+	// The call of yield has left the stack; it is still where the coroutine is.
+	c := cursor{L: co, f: &inside.Frame{Fn: v.yield, Parent: f}}
+	var lines []string
+	for ; c.ok(); c.next() {
+		lines = append(lines, c.text())
+	}
+	return elide(lines, level)
 }

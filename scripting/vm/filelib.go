@@ -58,7 +58,7 @@ func (v *VM) fileRead(L *lua.LState) int {
 		Raise(L, "string too large (limit %d bytes): read the file in pieces", v.opt.MaxString)
 	}
 	if err != nil {
-		return failure(L, x.path, err)
+		return failure(L, "", err)
 	}
 	for _, it := range got {
 		switch {
@@ -103,7 +103,7 @@ func (v *VM) reader(L *lua.LState, x *file, i int) func() (item, error) {
 			return item{number: f, isNum: true, ok: ok}, err
 		}
 	}
-	argError(L, i, "invalid format")
+	argError(L, i, "invalid option")
 	return nil
 }
 
@@ -126,7 +126,7 @@ func (v *VM) fileWrite(L *lua.LState) int {
 		err = v.onFile(L, "file:write", x, func() error { return x.write(all) })
 	}
 	if err != nil {
-		return failure(L, x.path, err)
+		return failure(L, "", err)
 	}
 	L.Push(lua.LTrue)
 	return 1
@@ -156,7 +156,7 @@ func (v *VM) ioLines(L *lua.LState) int {
 	path := checkString(L, 1)
 	x, err := v.open(L, path, "r")
 	if err != nil {
-		Raise(L, "%s: %s", path, reason(err))
+		argError(L, 1, path+": "+reason(err))
 	}
 	L.Push(v.lines(v.userdata(x), x, true))
 	return 1
@@ -210,7 +210,7 @@ func (v *VM) fileSeek(L *lua.LState) int {
 		pos, err = x.seek(whence, offset)
 		return err
 	}); err != nil {
-		return failure(L, x.path, err)
+		return failure(L, "", err)
 	}
 	L.Push(lua.LNumber(pos))
 	return 1
@@ -236,7 +236,7 @@ func (v *VM) fileFlush(L *lua.LState) int {
 
 func (v *VM) finish(L *lua.LState, x *file, what string, f func() error) int {
 	if err := v.onFile(L, what, x, f); err != nil {
-		return failure(L, x.path, err)
+		return failure(L, "", err)
 	}
 	L.Push(lua.LTrue)
 	return 1

@@ -20,12 +20,12 @@ func (v *VM) strFormat(L *lua.LState) int {
 			b.WriteByte(f[i])
 			continue
 		}
-		if i++; i >= len(f) {
-			Raise(L, "invalid option '%%' to 'format'")
-		}
-		if f[i] == '%' {
+		if i++; i < len(f) && f[i] == '%' {
 			b.WriteByte('%')
 			continue
+		}
+		if arg++; arg > L.GetTop() {
+			argError(L, arg, "no value")
 		}
 		spec := i
 		for i < len(f) && strings.IndexByte("-+ #0", f[i]) >= 0 {
@@ -44,7 +44,6 @@ func (v *VM) strFormat(L *lua.LState) int {
 		if i >= len(f) {
 			Raise(L, "invalid option '%%%s' to 'format'", f[spec:])
 		}
-		arg++
 		v.formatOne(L, &b, f[i], flags, width, prec, arg)
 		if b.Len() > v.opt.MaxString {
 			tooLarge(L, b.Len(), v.opt.MaxString)
@@ -132,9 +131,6 @@ func (v *VM) formatOne(L *lua.LState, b *strings.Builder, verb byte, flags strin
 	case 'q':
 		quote(b, checkString(L, arg))
 	case 's':
-		if arg > L.GetTop() {
-			typeError(L, arg, "string")
-		}
 		s := v.tostring(L, L.Get(arg))
 		if prec >= 0 && prec < len(s) {
 			s = s[:prec]

@@ -106,7 +106,7 @@ func (v *VM) load(L *lua.LState) int {
 		}
 		if !isText {
 			L.Push(lua.LNil)
-			L.Push(lua.LString("reader function must return a string"))
+			L.Push(lua.LString(where(L, 1) + "reader function must return a string"))
 			return 2
 		}
 		b.WriteString(string(s))

@@ -95,8 +95,9 @@ func osTime(L *lua.LState) int {
 		}
 		return def
 	}
-	at := time.Date(field("year", -1), time.Month(field("month", -1)), field("day", -1),
-		field("hour", 12), field("min", 0), field("sec", 0), 0, time.Local)
+	sec, minute, hour := field("sec", 0), field("min", 0), field("hour", 12)
+	day, month, year := field("day", -1), field("month", -1), field("year", -1)
+	at := time.Date(year, time.Month(month), day, hour, minute, sec, 0, time.Local)
 	if dst, ok := t.RawGetString("isdst").(lua.LBool); ok && bool(dst) != at.IsDST() {
 		// As mktime does: the fields were meant in the other kind of time.
 		if dst {

@@ -147,7 +147,7 @@ func (c *cursor) text() string {
 	return place + " in function <" + fn.Proto.SourceName + ":" + strconv.Itoa(fn.Proto.LineDefined) + ">"
 }
 
-// How many levels a traceback shows from its top and from its end.
+// A traceback shows the levels below firstLevels and the last ones of a stack.
 const (
 	firstLevels = 12
 	lastLevels  = 10
@@ -183,7 +183,7 @@ func elided(from, total int, text func(i int) string) string {
 	var b strings.Builder
 	b.WriteString("stack traceback:")
 	for i := from; i < total; i++ {
-		if i == from+firstLevels && total-i > lastLevels {
+		if i == max(from, firstLevels) && total > i+1+lastLevels {
 			b.WriteString("\n\t...")
 			i = total - lastLevels
 		}

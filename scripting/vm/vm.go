@@ -101,6 +101,7 @@ type VM struct {
 
 	fileMeta *lua.LTable
 	stdout   *lua.LUserData
+	yield    *lua.LFunction // coroutine.yield
 }
 
 // New makes a VM with its libraries opened and nothing run.

@@ -1,0 +1,10 @@
+local p = print
+p(loadstring("return 1 + 1")()) p(load(function() return nil end)) local parts = {"return ", "4", "2"} local i = 0 p(load(function() i = i + 1 return parts[i] end)()) p(pcall(load)) p(pcall(load, function() return {} end)) p(pcall(load, function() error("reader", 0) end)) p(pcall(load, "x")) p(select('#', load(function() return nil end)))
+p(loadstring("error('e')", "=name") and pcall(loadstring("error('e')", "=name"))) p(pcall(loadstring("error('e')", "@file.lua"))) p(pcall(loadstring("error('e')"))) p(pcall(loadstring("\nerror('second line')\nlocal a"))) p(pcall(loadstring("error('a very long line of source text which goes on beyond what fits in a name')")))
+p(pcall(loadstring("return ..."), 1, 2)) p(loadstring("#!shell\nreturn 1", "=sh") == nil) p(loadfile("nope.lua")) p(pcall(dofile, "nope.lua"))
+local f = assert(io.open("made.lua", "w")) f:write("#!/usr/bin/lua\nlocal a, b = ...\nreturn 'made', a, b, debug.traceback('t')\n") f:close() p(dofile("made.lua")) p(assert(loadfile("made.lua"))(1, 2))
+f = assert(io.open("bad.lua", "w")) f:write("error('from file')") f:close() p(pcall(dofile, "bad.lua")) p(pcall(function() local f = assert(loadfile("bad.lua")) f() end))
+local f = assert(io.open("amod.lua", "w")) f:write("local n = ... loads = (loads or 0) + 1 return {name = n}") f:close() p(require("amod").name, require("amod") == require("amod"), loads, package.loaded.amod == require "amod")
+f = assert(io.open("nomod.lua", "w")) f:write("nomodran = true") f:close() p(require("nomod"), nomodran) f = assert(io.open("selfmod.lua", "w")) f:write("package.loaded[...] = 'set by itself'") f:close() p(require("selfmod"))
+package.preload.pre = function(n) return "preloaded " .. n end p(require("pre")) f = assert(io.open("errmod.lua", "w")) f:write("error('in module')") f:close() p(pcall(require, "errmod"))
+local env = setmetatable({}, {__index = _G}) local g = setfenv(loadstring("x = 5 return x"), env) p(g(), x, env.x) p(getfenv(1) == _G, getfenv(g) == env)
