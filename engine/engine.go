@@ -14,6 +14,7 @@ import (
 type Engine struct {
 	opts    Options
 	handler Handler
+	gone    func(*Session) // the handler's Gone, if it has one
 	log     *slog.Logger
 
 	workers  []*Loop // run callbacks; in Base mode also the reactors
@@ -51,6 +52,9 @@ func New(o Options, h Handler) (*Engine, error) {
 	}
 	o.setDefaults()
 	e := &Engine{opts: o, handler: h, log: o.Logger, started: time.Now(), stopped: make(chan struct{})}
+	if g, ok := h.(interface{ Gone(*Session) }); ok {
+		e.gone = g.Gone
+	}
 	e.sessions.byID = make(map[SessionID]*Session)
 	e.pool.size = o.TaskQueue
 	e.pool.own = make([]fifo[*Task], o.TaskWorkers)

@@ -102,10 +102,10 @@ type Loop struct {
 	task atomic.Pointer[Task] // being run
 
 	// What the watchdog looks at.
-	stretch   atomic.Uint64 // counts stretches of script code
-	killed    atomic.Uint64 // the stretch to stop
+	stretch   atomic.Uint64  // counts stretches of script code
+	killed    atomic.Uint64  // the stretch to stop
 	Interrupt *atomic.Uint32 // non-zero: the script must call Interrupted
-	limit     time.Duration // max_execution_time
+	limit     time.Duration  // max_execution_time
 
 	count  counters // exact, the holder's
 	public published

@@ -33,6 +33,9 @@ func (r *registry) remove(s *Session) {
 	if r.byID[s.id] != s {
 		return
 	}
+	if s.eng.gone != nil {
+		s.eng.gone(s)
+	}
 	s.eng.open.Add(-1)
 	s.worker.sessions.Add(-1)
 	if s.reactor != s.worker {

@@ -6,7 +6,9 @@ import "time"
 // by the baton holder of the session's worker.
 
 // Handler is the script side. Its methods run as fiber f on the loop of f,
-// which may wait; the session's next event waits for them to return.
+// which may wait; the session's next event waits for them to return. A handler
+// that also has a method Gone(*Session) is told when a session has ended and
+// can no longer be found; Gone must not call the engine.
 type Handler interface {
 	WantsConnect() bool
 	Connect(f *Fiber, s *Session)
