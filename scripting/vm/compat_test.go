@@ -118,7 +118,8 @@ func TestSameAsLua(t *testing.T) {
 			}
 			got := address.ReplaceAllString(h.out.String(), "$1")
 			got = strings.ReplaceAll(got, here+"/", "./")
-			compare(t, got, address.ReplaceAllString(string(want), "$1"))
+			// PUC Lua names what it finds by its path, ./x.lua.
+			compare(t, strings.ReplaceAll(got, "./", ""), strings.ReplaceAll(address.ReplaceAllString(string(want), "$1"), "./", ""))
 		})
 	}
 }

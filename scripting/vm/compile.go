@@ -43,7 +43,7 @@ func displayName(name string) string {
 	if name[0] == '=' || name[0] == '@' {
 		return name[1:]
 	}
-	const room = 60 - len(`[string "..."]`) - 1
+	const room = 60 - len(`[string "..."]`) - 3
 	text, cut := name, false
 	if i := strings.IndexAny(text, "\r\n"); i >= 0 {
 		text, cut = text[:i], true
@@ -64,8 +64,8 @@ func Compile(path, name string, src []byte) (*Chunk, *Error) {
 		name = "@" + filepath.Base(path)
 	}
 	name = displayName(name)
-	if len(src) > 0 && src[0] == '#' {
-		// A first line for the shell. Its newline stays, for the line numbers.
+	if path != "" && len(src) > 0 && src[0] == '#' {
+		// A file's first line may be for the shell. Its newline stays, for the line numbers.
 		if i := bytes.IndexByte(src, '\n'); i >= 0 {
 			src = src[i:]
 		} else {

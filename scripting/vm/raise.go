@@ -197,7 +197,11 @@ func panicValue(L *lua.LState, r any) lua.LValue {
 	if ae, ok := r.(*lua.ApiError); ok {
 		return ae.Object
 	}
-	return lua.LString(where(L, 0) + panicText(r))
+	level := 0
+	if f := inside.Current(L); f != nil && f.Fn.IsG {
+		level = 1
+	}
+	return lua.LString(where(L, level) + panicText(r))
 }
 
 func panicText(r any) string {
