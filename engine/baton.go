@@ -100,19 +100,27 @@ func (l *Loop) rest(f *Fiber) bool {
 	if l.poller != nil && !l.watched {
 		return l.watch(f)
 	}
-	l.spares = append(l.spares, f)
+	keep := len(l.spares) < l.eng.opts.MaxSpares
+	if keep {
+		l.spares = append(l.spares, f)
+	}
 	l.state.Store(idle)
 	if (l.mail.full.Load() || l.kicked.Load() || l.taskWaits()) && l.state.CompareAndSwap(idle, running) {
-		l.dropSpare(f)
+		if keep {
+			l.dropSpare(f)
+		}
 		l.cur = f
 		return true
+	}
+	if !keep {
+		return false
 	}
 	<-f.wake
 	return !f.quit
 }
 
 // watch waits for the poller; the baton may be taken meanwhile. When events
-// come while somebody else runs the loop, kicked tells them to poll again.
+// come while somebody else runs the loop, kicked tells them to go round again.
 func (l *Loop) watch(f *Fiber) bool {
 	l.watched = true
 	first := true
@@ -125,10 +133,7 @@ func (l *Loop) watch(f *Fiber) bool {
 				return true
 			}
 			l.state.Store(idle)
-			if !l.mail.full.Load() || !l.state.CompareAndSwap(idle, running) {
-				return false
-			}
-			return true
+			return (l.mail.full.Load() || l.kicked.Load()) && l.state.CompareAndSwap(idle, running)
 		}
 		l.kicked.Store(true)
 		if !l.state.CompareAndSwap(idle, running) {
@@ -146,7 +151,8 @@ func (l *Loop) watch(f *Fiber) bool {
 	return true
 }
 
-// setAlarm makes sure an idle loop runs when its next timer is due.
+// setAlarm makes sure an idle loop runs when its next timer is due. An alarm
+// that rings before the loop is idle finds nobody to wake: kicked keeps it.
 func (l *Loop) setAlarm() {
 	due := l.timers.next()
 	if due == 0 {
@@ -159,7 +165,10 @@ func (l *Loop) setAlarm() {
 	l.alarmAt = due
 	d := time.Duration(max(due-now, 0))
 	if l.alarm == nil {
-		l.alarm = time.AfterFunc(d, func() { l.notify() })
+		l.alarm = time.AfterFunc(d, func() {
+			l.kicked.Store(true)
+			l.notify()
+		})
 	} else {
 		l.alarm.Reset(d)
 	}

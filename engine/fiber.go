@@ -83,9 +83,14 @@ func (f *Fiber) begin(root Root, s *Session) {
 	l := f.loop
 	l.nextFiber++
 	f.id, f.root, f.session = l.nextFiber, root, s
-	f.cancel, f.killAt = nil, 0
+	f.cancel, f.killAt = l.closing, 0
+	if f.cancel != nil {
+		f.killAt = nanotime() + int64(cancelGrace)
+	}
 	l.roots[root]++
-	l.newStretch()
+	if f.starter == nil {
+		l.newStretch()
+	}
 }
 
 // end closes what begin opened.
@@ -95,13 +100,13 @@ func (f *Fiber) end() {
 }
 
 // Begin opens a wait and returns the right to end it. what names it in lists.
-// A cancelled fiber, and one wait too many on its loop, get an error at once.
+// A cancelled fiber, and one fiber too many on its loop, get an error at once.
 // Every successful Begin must be followed by Wait. Baton holder only.
 func (f *Fiber) Begin(what string) (Waiter, error) {
 	if f.cancel != nil {
 		return Waiter{}, f.cancel
 	}
-	if len(f.loop.waiting) >= f.loop.eng.opts.MaxFibers {
+	if f.loop.full() {
 		return Waiter{}, ErrTooManyFibers
 	}
 	seq := f.token.Load()>>1 + 1
@@ -120,7 +125,7 @@ func (f *Fiber) Wait(timeout time.Duration) (any, error) {
 		f.timer.owner = f
 		l.timers.add(&f.timer, nanotime()+int64(timeout))
 	}
-	f.since = l.now
+	f.since = nanotime() // not l.now: a fiber woken on an idle loop had no poll before it
 	f.waitIdx = len(l.waiting)
 	l.waiting = append(l.waiting, f)
 	l.beforePark()
@@ -205,10 +210,12 @@ func (f *Fiber) Cancel(err error) {
 const cancelGrace = time.Second
 
 // Go runs fn as a new fiber at once, until its first wait or its end, then f
-// goes on. Baton holder.
+// goes on. The loop makes no turn meanwhile, so all of it is one stretch: a
+// fiber that only ever starts others is stopped like one that computes. Baton
+// holder.
 func (f *Fiber) Go(root Root, fn func(*Fiber)) error {
 	l := f.loop
-	if len(l.waiting) >= l.eng.opts.MaxFibers {
+	if l.full() {
 		return ErrTooManyFibers
 	}
 	child := l.spare()
@@ -217,9 +224,11 @@ func (f *Fiber) Go(root Root, fn func(*Fiber)) error {
 	l.pass(child)
 	<-f.wake
 	l.starters--
-	l.newStretch()
 	return nil
 }
+
+// full says whether another fiber on this loop would be one too many.
+func (l *Loop) full() bool { return len(l.waiting)+l.starters >= l.eng.opts.MaxFibers }
 
 // WaitInfo describes one waiting fiber, for lists and for drains cut short.
 type WaitInfo struct {

@@ -54,7 +54,8 @@ type Loop struct {
 	watched    bool // a fiber waits for the poller
 	cur        *Fiber
 	spares     []*Fiber
-	starters   int // fibers that wait for a co.go of theirs to wait or end
+	starters   int   // fibers that wait for a co.go of theirs to wait or end
+	closing    error // set when the engine stops: cancels every fiber that begins
 	goroutines sync.WaitGroup
 
 	mail      mailbox
@@ -355,3 +356,6 @@ func (l *Loop) shut() {
 		l.poller.close()
 	}
 }
+
+// Requests counts the messages and tasks the loop has handled. Baton holder.
+func (l *Loop) Requests() uint64 { return l.count.requests }

@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // epoch anchors the monotonic clock: nanotime counts from process start.
 var epoch = time.Now()
@@ -40,6 +43,9 @@ func (h *timerHeap) next() int64 {
 func (h *timerHeap) add(t *Timer, when int64) {
 	if t.armed() {
 		h.remove(t)
+	}
+	if when <= 0 { // a time-out so long that the sum overflowed
+		when = math.MaxInt64
 	}
 	h.seq++
 	t.when, t.seq = when, h.seq
