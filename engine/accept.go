@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,6 +26,7 @@ type listener struct {
 	raw      syscall.RawConn
 	stop     chan struct{}
 	once     sync.Once
+	running  atomic.Bool
 	done     chan struct{}
 }
 
@@ -186,7 +188,7 @@ func (e *Engine) admit(ln *listener, fd int, remote netip.AddrPort) {
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
 	now := time.Now()
-	s := &Session{eng: e, fd: fd, port: ln.index, remote: remote, connected: now.UnixNano()}
+	s := &Session{eng: e, fd: fd, port: ln.index, remote: remote, connected: now.UnixNano(), ctlPosted: true}
 	s.lastRecv.Store(nanotime())
 	s.worker, s.reactor = e.place()
 	e.sessions.add(s)
@@ -227,5 +229,7 @@ func (ln *listener) close() {
 		close(ln.stop)
 		ln.file.Close()
 	})
-	<-ln.done
+	if ln.running.Load() {
+		<-ln.done
+	}
 }

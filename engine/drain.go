@@ -3,6 +3,8 @@ package engine
 import (
 	"fmt"
 	"sort"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +17,7 @@ import (
 const (
 	drainLook  = 2 * time.Millisecond
 	drainGrace = 500 * time.Millisecond // for cancelled fibers to come to an end
+	minAsk     = 10 * time.Millisecond  // a loop gets at least this long to answer
 )
 
 // Drain stops the server's traffic and waits at most DrainTime for what is
@@ -26,12 +29,8 @@ func (e *Engine) Drain(on func(string)) (cut []string) {
 	for _, ln := range e.listeners {
 		ln.close()
 	}
-	for _, l := range e.reactors {
-		e.ask(l, deadline, l.stopReading)
-	}
-	for _, l := range e.workers {
-		e.ask(l, deadline, l.failReceivers)
-	}
+	ask(e.reactors, deadline, (*Loop).stopReading)
+	ask(e.workers, deadline, (*Loop).failReceivers)
 	told := false
 	for quiet := 0; quiet < 2; {
 		if e.underWay(deadline) == 0 {
@@ -65,18 +64,45 @@ func (e *Engine) Drain(on func(string)) (cut []string) {
 	return cut
 }
 
-// ask runs fn on the loop and waits for it; false if the loop did not answer.
-func (e *Engine) ask(l *Loop, deadline time.Time, fn func()) bool {
-	done := make(chan struct{})
-	l.Call(func() { fn(); close(done) })
-	timer := time.NewTimer(max(time.Until(deadline), 10*time.Millisecond))
-	defer timer.Stop()
-	select {
-	case <-done:
-		return true
-	case <-timer.C:
-		return false
+// ask runs fn on each of the loops, all at once and so at the same time, and
+// waits for them. It returns the loops that did not answer: those a script
+// holds. On these fn will not run any more, so what it writes is the caller's.
+func ask(loops []*Loop, deadline time.Time, fn func(*Loop)) (silent []*Loop) {
+	type call struct {
+		begun atomic.Bool // by the loop, or by us so that the loop leaves it
+		done  chan struct{}
 	}
+	calls := make([]call, len(loops))
+	for i, l := range loops {
+		c := &calls[i]
+		c.done = make(chan struct{})
+		l.Call(func() {
+			if c.begun.CompareAndSwap(false, true) {
+				fn(l)
+				close(c.done)
+			}
+		})
+	}
+	timer := time.NewTimer(max(time.Until(deadline), minAsk))
+	defer timer.Stop()
+	var late bool
+	for i, l := range loops {
+		c := &calls[i]
+		if !late {
+			select {
+			case <-c.done:
+				continue
+			case <-timer.C:
+				late = true
+			}
+		}
+		if c.begun.CompareAndSwap(false, true) {
+			silent = append(silent, l)
+		} else {
+			<-c.done
+		}
+	}
+	return silent
 }
 
 func (l *Loop) stopReading() {
@@ -89,6 +115,9 @@ func (l *Loop) stopReading() {
 		s.unlockIn()
 		s.mu.Lock()
 		l.setInterest(s)
+		if s.linger != nil {
+			l.lingerFrom(s, nanotime()) // what is closing already has less time now
+		}
 		s.mu.Unlock()
 	}
 	l.handOff()
@@ -110,14 +139,9 @@ func (l *Loop) failReceivers() {
 // underWay counts what a drain waits for.
 func (e *Engine) underWay(deadline time.Time) int {
 	n := int(e.pool.flying.Load())
-	for _, l := range e.loops {
-		var here int
-		if !e.ask(l, deadline, func() { here = l.pendingWork() }) {
-			here = 1 // a script holds it
-		}
-		n += here
-	}
-	return n
+	var pending atomic.Int64
+	silent := ask(e.loops, deadline, func(l *Loop) { pending.Add(int64(l.pendingWork())) })
+	return n + int(pending.Load()) + len(silent)
 }
 
 // pendingWork counts events, results and their callbacks on this loop.
@@ -131,24 +155,24 @@ func (l *Loop) pendingWork() int {
 
 // cutShort cancels what a drain can no longer wait for, and names it.
 func (e *Engine) cutShort() (cut []string) {
-	soon := time.Now().Add(50 * time.Millisecond)
-	for _, l := range e.loops {
-		answered := e.ask(l, soon, func() {
-			for _, w := range l.Waiting() {
-				if w.Root == RootSession || w.Root == RootTask || w.Root == RootFinish {
-					cut = append(cut, fmt.Sprintf("%s, waiting in %s for %v%s", e.handlerName(w), w.What, w.For.Round(time.Millisecond), ofSession(w.Session)))
-				}
+	var mu sync.Mutex
+	silent := ask(e.loops, time.Now().Add(50*time.Millisecond), func(l *Loop) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, w := range l.Waiting() {
+			if w.Root == RootSession || w.Root == RootTask || w.Root == RootFinish {
+				cut = append(cut, fmt.Sprintf("%s, waiting in %s for %v%s", e.handlerName(w), w.What, w.For.Round(time.Millisecond), ofSession(w.Session)))
 			}
-			if n := l.runq.len(); n > 0 {
-				cut = append(cut, fmt.Sprintf("worker %d: messages of %d sessions not handled", l.id, n))
-			}
-			l.CancelIf(ErrShutdown, func(f *Fiber) bool { return true })
-		})
-		if !answered {
-			cut = append(cut, fmt.Sprintf("worker %d: a callback that computes without a wait", l.id))
-			l.killed.Store(l.stretch.Load())
-			l.Interrupt.Or(interruptStop)
 		}
+		if n := l.runq.len(); n > 0 {
+			cut = append(cut, fmt.Sprintf("worker %d: messages of %d sessions not handled", l.id, n))
+		}
+		l.CancelIf(ErrShutdown, func(f *Fiber) bool { return true })
+	})
+	for _, l := range silent {
+		cut = append(cut, fmt.Sprintf("worker %d: a callback that computes without a wait", l.id))
+		l.killed.Store(l.stretch.Load())
+		l.Interrupt.Or(interruptStop)
 	}
 	if n := e.pool.queued.Load(); n > 0 {
 		cut = append(cut, fmt.Sprintf("%d queued tasks not run", n))
@@ -161,11 +185,12 @@ func (e *Engine) cutShort() (cut []string) {
 	return cut
 }
 
-func (e *Engine) inFlight(deadline time.Time) (n int) {
-	for _, l := range e.loops {
-		e.ask(l, deadline, func() { n += l.roots[RootSession] + l.roots[RootTask] + l.roots[RootFinish] })
-	}
-	return n
+func (e *Engine) inFlight(deadline time.Time) int {
+	var n atomic.Int64
+	silent := ask(e.loops, deadline, func(l *Loop) {
+		n.Add(int64(l.roots[RootSession] + l.roots[RootTask] + l.roots[RootFinish]))
+	})
+	return int(n.Load()) + len(silent)
 }
 
 func (e *Engine) handlerName(w WaitInfo) string {
@@ -190,26 +215,20 @@ func (e *Engine) Stop() (left int) {
 		ln.close()
 	}
 	end := time.Now().Add(drainGrace)
-	for _, l := range e.loops {
-		for {
-			n := -1
-			e.ask(l, end, func() {
-				l.CancelIf(ErrShutdown, func(*Fiber) bool { return true })
-				n = len(l.waiting) + l.ready.len() + l.starters
-			})
-			if n == 0 {
-				break
-			}
-			if time.Now().After(end) {
-				left += max(n, 1)
-				break
-			}
-			time.Sleep(drainLook)
+	for {
+		var n atomic.Int64
+		silent := ask(e.loops, end, func(l *Loop) {
+			l.closing = ErrShutdown // who begins now cannot wait
+			l.CancelIf(ErrShutdown, func(*Fiber) bool { return true })
+			n.Add(int64(len(l.waiting) + l.starters))
+		})
+		left = int(n.Load()) + len(silent)
+		if left == 0 || time.Now().After(end) {
+			break
 		}
+		time.Sleep(drainLook)
 	}
-	for _, l := range e.reactors {
-		e.ask(l, end.Add(drainGrace), l.closeAll)
-	}
+	ask(e.reactors, end.Add(drainGrace), (*Loop).closeAll)
 	for _, l := range e.loops {
 		l.stop()
 	}

@@ -130,6 +130,7 @@ func (e *Engine) Listen() error {
 // Accept lets clients in.
 func (e *Engine) Accept() {
 	for _, ln := range e.listeners {
+		ln.running.Store(true)
 		go ln.run()
 	}
 }
