@@ -32,7 +32,8 @@ func (s *Session) Close(reason Reason, abort bool) error {
 	}
 	s.wakeSenders()
 	s.tellReactor()
-	s.tellWorker()
+	s.cut.Store(true)
+	s.worker.post(func(m *letters) { m.ends = append(m.ends, s) })
 	return nil
 }
 
@@ -57,23 +58,15 @@ func (s *Session) tellReactor() {
 	}
 }
 
-// tellWorker makes the worker end the session at its next turn. Under mu.
-func (s *Session) tellWorker() {
-	if !s.endPosted {
-		s.endPosted = true
-		s.worker.post(func(m *letters) { m.ends = append(m.ends, s) })
-	}
-}
-
 // endByScript is the worker's part of Close: the backlog is dropped, the last
 // event queued.
 func (l *Loop) endByScript(s *Session) {
 	s.lockIn()
-	defer s.unlockIn()
 	events, bytes := s.in.drop()
-	l.backlog.Add(-bytes)
 	l.count.dropped += uint64(events)
 	l.pushEnd(s, NoReason)
+	s.unlockIn()
+	l.handled(bytes)
 }
 
 // finish brings a session that is no longer open nearer to its close. Under

@@ -44,7 +44,7 @@ func (h *funcs) Task(f *Fiber, t *Task) (any, bool) {
 	}
 	return h.task(f, t)
 }
-func (h *funcs) Finish(f *Fiber, t *Task, result any) {
+func (h *funcs) Finish(f *Fiber, t *Task, result any, last bool) {
 	if h.finish != nil {
 		h.finish(f, t, result)
 	}

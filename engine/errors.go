@@ -34,6 +34,8 @@ var (
 	ErrQueueFull = &Errno{"queue_full", 506, "the task queue is full (task_queue_size)"}
 	// ErrNoTaskWorkers: task_worker_num is 0.
 	ErrNoTaskWorkers = &Errno{"no_task_workers", 509, "there are no task workers (task_worker_num)"}
+	// ErrNoResult: a task from the control VM; nobody waits for its result.
+	ErrNoResult = &Errno{"no_result_wanted", 509, "the task was sent from the control VM, which takes no results"}
 	// ErrBadWorker: no worker has this id.
 	ErrBadWorker = &Errno{"no_such_worker", 505, "no worker has this id"}
 	// ErrTooManyFibers: max_coroutine fibers wait on this worker.

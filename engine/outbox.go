@@ -213,7 +213,10 @@ func (s *Session) flush() {
 			break
 		}
 		reason := WriteError
-		if err == unix.EPIPE || err == unix.ECONNRESET {
+		switch err {
+		case unix.EPIPE: // the peer was done before it refused our bytes
+			reason = ClientClosed
+		case unix.ECONNRESET, unix.ETIMEDOUT:
 			reason = Reset
 		}
 		s.breakOff(reason)

@@ -47,6 +47,7 @@ func (l *Loop) adopt(s *Session) {
 		s.greeted = true
 		s.unlockIn()
 	}
+	l.control(s) // others may have found the session before it had a slot
 }
 
 // handle takes one event of the poller. The tag tells whether it still means
@@ -111,6 +112,11 @@ func (l *Loop) ingest(f *Fiber, s *Session, b []byte) {
 	l.read = r
 	// A callback that waits has stashed the rest; then l.read is empty.
 	for l.read.s == s {
+		if s.cut.Load() { // the callback has closed the session
+			l.count.discarded += uint64(len(l.read.rest))
+			l.read = reading{}
+			break
+		}
 		data, ok := l.nextFrame()
 		if !ok {
 			break
@@ -188,6 +194,9 @@ func (l *Loop) push(s *Session, ev event) {
 }
 
 func (l *Loop) pushLocked(s *Session, ev event) {
+	if s.endQueued && ev.kind != evEnd {
+		return // nothing comes after the last event
+	}
 	s.in.push(ev)
 	if len(ev.data) > 0 {
 		s.worker.backlog.Add(int64(len(ev.data)))
@@ -253,6 +262,7 @@ func (l *Loop) checkBacklog(s *Session) {
 		w.starved.Lock()
 		w.starved.list = append(w.starved.list, s)
 		w.starved.Unlock()
+		w.handled(0) // it may have become hungry before s stood in the list
 	}
 	l.count.paused++
 	s.mu.Lock()
@@ -283,7 +293,7 @@ func (l *Loop) endOfInput(s *Session) {
 // would be announced for ever.
 func (l *Loop) hangUp(s *Session) {
 	reason := ClientClosed
-	if errno, _ := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR); errno != 0 {
+	if errno, _ := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR); errno != 0 && errno != int(unix.EPIPE) {
 		reason = Reset
 	}
 	l.lost(s, reason)

@@ -16,8 +16,9 @@ type Handler interface {
 	Close(f *Fiber, s *Session, reason Reason)
 	// Task runs on a task worker; what it returns goes to Finish, unless ok is false.
 	Task(f *Fiber, t *Task) (result any, ok bool)
-	// Finish runs on the loop that submitted the task.
-	Finish(f *Fiber, t *Task, result any)
+	// Finish runs on the loop that submitted the task, for each result; last
+	// says that no more will come.
+	Finish(f *Fiber, t *Task, result any, last bool)
 	// Panicked reports a panic that the callback of f did not catch.
 	Panicked(f *Fiber, value any, stack []byte)
 }
@@ -27,8 +28,9 @@ func (l *Loop) serve(f *Fiber, s *Session) {
 	s.lockIn()
 	s.queued = false
 	if s.running > 0 {
-		l.feedReceiver(s)
+		ev, resume := l.feedReceiver(s)
 		s.unlockIn()
+		l.took(s, ev, resume)
 		return
 	}
 	if s.in.n == 0 || s.ended {
@@ -40,19 +42,30 @@ func (l *Loop) serve(f *Fiber, s *Session) {
 	resume := l.eased(s)
 	s.unlockIn()
 	l.took(s, ev, resume)
-	l.deliver(f, s, ev)
+	if ev.kind == evData && s.cut.Load() {
+		l.count.dropped++
+	} else {
+		l.deliver(f, s, ev)
+	}
 	l.release(s)
 }
 
-// took keeps the books of an event that left its inbox.
+// took keeps the books of an event that left its inbox. No inbox is locked.
 func (l *Loop) took(s *Session, ev event, resume bool) {
-	if n := len(ev.data); n > 0 && l.backlog.Add(-int64(n)) <= l.eng.opts.WorkerBytes/2 {
-		l.feedStarved()
+	if n := len(ev.data); n > 0 {
+		l.handled(int64(n))
 	}
 	if resume {
 		s.mu.Lock()
 		s.tellReactor()
 		s.mu.Unlock()
+	}
+}
+
+// handled takes bytes off the worker's backlog. Any goroutine; no inbox is locked.
+func (l *Loop) handled(bytes int64) {
+	if l.backlog.Add(-bytes) <= l.eng.opts.WorkerBytes/2 {
+		l.feedStarved()
 	}
 }
 
@@ -98,9 +111,9 @@ func (l *Loop) deliver(f *Fiber, s *Session, ev event) {
 		s.greeted = true
 		h.Connect(f, s)
 	case evEnd:
-		reason := l.beginEnd(s, ev.reason)
+		reason, greeted := l.beginEnd(s, ev.reason)
 		defer s.drained()
-		if s.greeted {
+		if greeted {
 			h.Close(f, s, reason)
 		}
 	}
@@ -108,7 +121,7 @@ func (l *Loop) deliver(f *Fiber, s *Session, ev event) {
 
 // beginEnd makes an open session closing, so that onClose finds it so, and has
 // its socket flushed and closed.
-func (l *Loop) beginEnd(s *Session, reason Reason) Reason {
+func (l *Loop) beginEnd(s *Session, reason Reason) (_ Reason, greeted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == open {
@@ -117,7 +130,7 @@ func (l *Loop) beginEnd(s *Session, reason Reason) Reason {
 		s.tellReactor()
 	}
 	l.count.closes++
-	return s.reason
+	return s.reason, s.greeted
 }
 
 // release lets the session's next event have its turn.
@@ -131,29 +144,21 @@ func (l *Loop) release(s *Session) {
 }
 
 // feedReceiver gives the next message to the callback that waits for it in
-// Recv. With the inbox locked.
-func (l *Loop) feedReceiver(s *Session) {
+// Recv, and returns what took is to be told. With the inbox locked.
+func (l *Loop) feedReceiver(s *Session) (ev event, resume bool) {
 	if !s.receiving || s.in.n == 0 {
-		return
+		return event{}, false
 	}
 	if s.in.one.kind != evData {
 		s.receiving = false
 		s.receiver.wakeLocal(nil, ErrClosed)
-		return
+		return event{}, false
 	}
-	if !s.receiver.win() {
-		return // timed out just now; the message stays
+	if !s.receiver.wakeLocal(s.in.one.data, nil) {
+		return event{}, false // timed out just now; the message stays
 	}
 	s.receiving = false
-	ev := s.in.pop()
-	fb := s.receiver.f
-	fb.result, fb.err = ev.data, nil
-	l.ready.push(fb)
-	if l.eased(s) {
-		l.Call(func() { l.took(s, ev, true) })
-	} else {
-		l.backlog.Add(-int64(len(ev.data)))
-	}
+	return s.in.pop(), l.eased(s)
 }
 
 // Recv takes the session's next message inside a callback, instead of its
@@ -168,7 +173,7 @@ func (f *Fiber) Recv(s *Session, timeout time.Duration) (string, error) {
 		s.unlockIn()
 		return "", ErrBusy
 	}
-	if s.in.n > 0 && s.greeted {
+	if s.in.n > 0 && s.greeted && !s.cut.Load() {
 		if s.in.one.kind == evData {
 			ev := s.in.pop()
 			resume := l.eased(s)
@@ -185,7 +190,7 @@ func (f *Fiber) Recv(s *Session, timeout time.Duration) (string, error) {
 		s.unlockIn()
 		return "", ErrBusy
 	}
-	if s.ended || s.endQueued {
+	if s.ended || s.endQueued || s.cut.Load() {
 		s.unlockIn()
 		return "", ErrClosed
 	}

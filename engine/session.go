@@ -64,9 +64,10 @@ type Session struct {
 	byScript  bool
 	dirty     bool // stands in its worker's dirty list
 	blocked   bool // the kernel takes no more: EPOLLOUT is due
-	ctlPosted bool
-	endPosted bool
+	ctlPosted bool // the reactor will look; true from the start until adopt does
 	out       outbox
+
+	cut atomic.Bool // Close was called: no message is delivered any more
 
 	prev, next *Session // in the registry, by id
 }
@@ -128,7 +129,7 @@ func (s *Session) Info() Info {
 		RemoteIP: s.remote.Addr().Unmap().String(), RemotePort: int(s.remote.Port()),
 		ServerPort: s.eng.Addr(s.port).Port, Port: s.port, FD: s.fd,
 		ReactorID: s.reactor.idx, WorkerID: s.worker.id,
-		Connected: s.connected, LastRecv: s.lastRecv.Load(),
+		Connected: s.connected, LastRecv: epoch.UnixNano() + s.lastRecv.Load(),
 		SendQueued: s.out.bytes, RecvQueued: int(s.in.bytes.Load()), Reason: s.reason,
 		IPv6: s.remote.Addr().Is6() && !s.remote.Addr().Is4In6(),
 	}

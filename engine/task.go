@@ -62,7 +62,7 @@ func (e *Engine) Submit(t *Task) error {
 		return nil
 	}
 	for _, l := range e.tasks {
-		if l.task.Load() == nil && l.notify() {
+		if !l.taskBusy() && l.notify() {
 			break
 		}
 	}
@@ -135,7 +135,7 @@ func (l *Loop) FinishTask(t *Task, result any, last bool) {
 		if last {
 			defer e.pool.flying.Add(-1)
 		}
-		e.handler.Finish(f, t, result)
+		e.handler.Finish(f, t, result, last)
 	})
 }
 
