@@ -1,0 +1,127 @@
+// Command swoon serves network clients with a Lua script.
+//
+// This package reads flags, wires the parts together and handles signals;
+// what they do lies in engine, scripting and stdlib.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"swoon/engine"
+	"swoon/scripting"
+	"swoon/stdlib/co"
+	"swoon/stdlib/swoole"
+	"swoon/stdlib/timer"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the build.
+var version = "dev"
+
+// Exit codes, as the manual names them.
+const (
+	exitOK        = 0
+	exitScript    = 1 // the script or its settings are wrong
+	exitUsage     = 2 // bad command line
+	exitListen    = 3 // cannot listen
+	exitCutShort  = 4 // the drain was cut short
+	exitForced    = 4 // a second signal
+	exitException = 1
+)
+
+var modules = []scripting.Module{co.Module, timer.Module, swoole.Module}
+
+func main() {
+	swoole.Version = version
+	code := exitOK
+	root := commands(&code)
+	// swoon app.lua is swoon run app.lua.
+	if args := os.Args[1:]; len(args) > 0 && isScript(root, args) {
+		root.SetArgs(append([]string{"run"}, args...))
+	}
+	if err := root.Execute(); err != nil {
+		fmt.Fprintf(os.Stderr, "swoon: %v\n", err)
+		code = exitUsage
+	}
+	os.Exit(code)
+}
+
+// isScript says whether the command line begins with run's flags or a script
+// instead of a command.
+func isScript(root *cobra.Command, args []string) bool {
+	for _, a := range args {
+		switch {
+		case a == "--":
+			return true
+		case a == "-h" || a == "--help" || a == "-v" || a == "--version":
+			return false
+		case strings.HasPrefix(a, "-"):
+			return true // a flag of run
+		case a == "help" || strings.HasPrefix(a, "__complete") || a == "completion":
+			return false
+		}
+		for _, c := range root.Commands() {
+			if c.Name() == a {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+func commands(code *int) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "swoon app.lua [args...]",
+		Short: "Serve network clients with a Lua script, and edit it while they stay connected",
+		Example: "  swoon app.lua                   serve, and load the script again when it is saved\n" +
+			"  swoon run --port 8000 app.lua   flags beat the script's settings\n" +
+			"  swoon check app.lua             find what is wrong without serving",
+		SilenceUsage: true, SilenceErrors: true, Version: version,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetVersionTemplate("swoon {{.Version}}\n")
+	root.AddCommand(runCommand(code), checkCommand(code), &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), "swoon", version) },
+	})
+	return root
+}
+
+// exitFor maps a failure to start to its exit code.
+func exitFor(err error) int {
+	var listen *engine.ListenError
+	if errors.As(err, &listen) {
+		return exitListen
+	}
+	return exitScript
+}
+
+func checkCommand(code *int) *cobra.Command {
+	return &cobra.Command{
+		Use: "check app.lua", Short: "Compile a script and check what it declares, without serving", Args: oneScript,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			h, err := scripting.New(scripting.Options{Script: args[0], Modules: modules, Out: os.Stdout})
+			if err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				*code = exitScript
+				return nil
+			}
+			s := h.Settings()
+			fmt.Printf("%s: ok (%s mode, %s:%d, %d workers, %d task workers)\n", args[0], s.Mode, s.Host, s.Port, s.Workers, s.TaskWorkers)
+			return nil
+		},
+	}
+}
+
+func oneScript(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("which script? usage: %s", cmd.UseLine())
+	}
+	return nil
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"swoon/scripting"
+
+	"github.com/spf13/cobra"
+)
+
+func runCommand(code *int) *cobra.Command {
+	var host, mode string
+	var port, workers int
+	var sets []string
+	var noReload bool
+	cmd := &cobra.Command{
+		Use:   "run [flags] app.lua [args...]",
+		Short: "Serve a script (what swoon app.lua does)",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return fmt.Errorf("which script? usage: %s", cmd.UseLine())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o := scripting.Options{Script: args[0], Args: args[1:], Modules: modules, Out: os.Stdout, NoReload: noReload}
+			given := func(flag, name, value string) {
+				if cmd.Flags().Changed(flag) {
+					o.Flags = append(o.Flags, [2]string{name, value})
+				}
+			}
+			given("host", "host", host)
+			given("port", "port", fmt.Sprint(port))
+			given("mode", "mode", mode)
+			given("workers", "worker_num", fmt.Sprint(workers))
+			for _, s := range sets {
+				name, value, ok := strings.Cut(s, "=")
+				if !ok || name == "" {
+					return fmt.Errorf("--set %s: write it name=value", s)
+				}
+				o.Flags = append(o.Flags, [2]string{name, value})
+			}
+			*code = serve(o)
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&host, "host", "", "address to listen on")
+	f.IntVar(&port, "port", 0, "port to listen on; 0 lets the kernel choose")
+	f.StringVar(&mode, "mode", "", "base or process")
+	f.IntVar(&workers, "workers", 0, "number of workers")
+	f.StringArrayVar(&sets, "set", nil, "a setting, as name=value; may be repeated")
+	f.BoolVar(&noReload, "no-reload", false, "do not watch the script for changes")
+	f.SetInterspersed(false) // what follows the script is the script's
+	return cmd
+}
+
+// serve runs a server from start to end and returns the exit code.
+func serve(o scripting.Options) int {
+	// A server's live heap is small beside what it turns over: fewer
+	// collections give back most of what they cost.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
+	signal.Ignore(syscall.SIGPIPE) // print to a closed pipe must not end the server
+	h, err := scripting.New(o)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitFor(err)
+	}
+	log, closeLog, err := openLog(h.Settings())
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "swoon: %v\n", err)
+		return exitScript
+	}
+	defer closeLog()
+	slog.SetDefault(log)
+
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGQUIT)
+	go handle(signals, h)
+
+	if err := h.Start(log); err != nil && !errors.Is(err, scripting.ErrInterrupted) {
+		log.Error(err.Error())
+		return exitFor(err)
+	} else if err == nil {
+		banner(os.Stderr, h, o)
+	}
+	code, cut := h.Wait()
+	for _, line := range cut {
+		log.Warn("cut short: " + line)
+	}
+	log.Info("stopped", "exit", code)
+	return code
+}
+
+// handle turns signals into requests. A second TERM or INT ends the process at
+// once.
+func handle(signals <-chan os.Signal, h *scripting.Host) {
+	stopping := false
+	for s := range signals {
+		switch s {
+		case syscall.SIGUSR1:
+			h.Reload("SIGUSR1")
+		case syscall.SIGQUIT:
+			h.Dump(os.Stderr)
+		default:
+			if stopping {
+				fmt.Fprintln(os.Stderr, "swoon: forced to stop by a second signal")
+				os.Exit(exitForced)
+			}
+			stopping = true
+			h.RequestStop(exitOK)
+		}
+	}
+}
+
+// banner tells a person what runs and where.
+func banner(w io.Writer, h *scripting.Host, o scripting.Options) {
+	s, a := h.Settings(), h.Addr()
+	script := o.Script
+	if rel, err := filepath.Rel(".", script); err == nil && len(rel) < len(script) {
+		script = rel
+	}
+	workers := fmt.Sprintf("%d worker%s", s.Workers, plural(s.Workers))
+	if s.TaskWorkers > 0 {
+		workers += fmt.Sprintf(", %d task worker%s", s.TaskWorkers, plural(s.TaskWorkers))
+	}
+	reload := "save the script to reload it"
+	if o.NoReload || !s.HotReload {
+		reload = "SIGUSR1 reloads the script"
+	}
+	fmt.Fprintf(w, "\n  swoon %s serves %s\n\n    listening  %s\n    mode       %s, %s\n    process    %d; %s, Ctrl-C to stop\n\n",
+		version, script, a, s.Mode, workers, os.Getpid(), reload)
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}

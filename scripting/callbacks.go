@@ -1,0 +1,250 @@
+package scripting
+
+import (
+	"fmt"
+
+	"swoon/engine"
+	"swoon/scripting/vm"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// boxed are a session's ids as Lua values, made once.
+type boxed struct{ fd, reactor lua.LValue }
+
+var minusOne lua.LValue = lua.LNumber(-1)
+
+func boxes(s *engine.Session) *boxed {
+	if b, ok := s.Local.(*boxed); ok {
+		return b
+	}
+	b := &boxed{lua.LNumber(s.ID()), lua.LNumber(s.ReactorID())}
+	s.Local = b
+	return b
+}
+
+// WantsConnect says whether sessions begin with an event.
+func (h *Host) WantsConnect() bool {
+	g := h.gen.Load()
+	return g.control.on[evConnect] != nil
+}
+
+// Connect runs onConnect.
+func (h *Host) Connect(f *engine.Fiber, s *engine.Session) {
+	in := current(f)
+	fn := in.on[evConnect]
+	if fn == nil {
+		return
+	}
+	c := in.begin(f, evConnect, "", fn)
+	b := boxes(s)
+	c.th.Push(in.server.value)
+	c.th.Push(b.fd)
+	c.th.Push(b.reactor)
+	err := c.th.Run(0)
+	c.end()
+	if err != nil {
+		in.sessionFailed(f, s, evConnect, err)
+	}
+}
+
+// Receive runs onReceive: the path of every message.
+func (h *Host) Receive(f *engine.Fiber, s *engine.Session, data string) {
+	in := current(f)
+	fn := in.on[evReceive]
+	if fn == nil {
+		return // the top level of a replaced VM failed; that was reported
+	}
+	c := in.begin(f, evReceive, "", fn)
+	b := boxes(s)
+	c.th.Push(in.server.value)
+	c.th.Push(b.fd)
+	c.th.Push(b.reactor)
+	c.th.Push(lua.LString(data))
+	err := c.th.Run(0)
+	c.end()
+	if err != nil {
+		in.sessionFailed(f, s, evReceive, err)
+	}
+}
+
+// Close runs onClose.
+func (h *Host) Close(f *engine.Fiber, s *engine.Session, reason engine.Reason) {
+	in := current(f)
+	fn := in.on[evClose]
+	if fn == nil {
+		return
+	}
+	b := boxes(s)
+	reactor := b.reactor
+	if s.ByScript() {
+		reactor = minusOne
+	}
+	c := in.begin(f, evClose, "", fn)
+	c.th.Push(in.server.value)
+	c.th.Push(b.fd)
+	c.th.Push(reactor)
+	c.th.Push(lua.LString(reason.String()))
+	err := c.th.Run(0)
+	c.end()
+	if err != nil {
+		in.failed(f, evClose.String(), s.ID(), err)
+	}
+}
+
+// sessionFailed applies error_policy: what was sent is flushed, the backlog
+// dropped, the session closed.
+func (in *Instance) sessionFailed(f *engine.Fiber, s *engine.Session, ev event, err *vm.Error) {
+	if !in.gen.settings.KeepOnError {
+		s.Close(engine.ErrorInCallback, false)
+	}
+	in.failed(f, ev.String(), s.ID(), err)
+}
+
+// failed reports an error of a callback: to the log and to onError.
+func (in *Instance) failed(f *engine.Fiber, what string, fd engine.SessionID, err *vm.Error) {
+	in.logError(what, fd, err)
+	fn := in.on[evError]
+	if fn == nil || what == evError.String() || in.stage == dead {
+		return
+	}
+	in.underWay++ // the callback that failed has ended; this VM is needed still
+	defer in.release()
+	L := in.vm.State()
+	t := L.NewTable()
+	t.RawSetString("message", lua.LString(err.Message))
+	t.RawSetString("traceback", lua.LString(err.Traceback))
+	t.RawSetString("file", lua.LString(err.File))
+	t.RawSetString("line", lua.LNumber(err.Line))
+	t.RawSetString("generation", lua.LNumber(in.gen.id))
+	t.RawSetString("worker_id", in.id)
+	if fd != 0 {
+		t.RawSetString("fd", lua.LNumber(fd))
+	}
+	if err2 := in.run(f, evError, "", fn, in.server.value, lua.LString(what), t); err2 != nil {
+		in.logError(evError.String(), fd, err2)
+	}
+}
+
+// logError logs an error of a script, a storm of them once a second.
+func (in *Instance) logError(what string, fd engine.SessionID, err *vm.Error) {
+	n, ok := in.storm.allow(what, err.File, err.Line)
+	if !ok {
+		return
+	}
+	attrs := []any{"event", what, "worker", in.loop.ID(), "generation", in.gen.id}
+	if fd != 0 {
+		attrs = append(attrs, "fd", uint64(fd))
+	}
+	if n > 0 {
+		attrs = append(attrs, "not_shown", n)
+	}
+	in.host.log.Error(fmt.Sprintf("%s failed: %s", what, err.Full()), attrs...)
+}
+
+// storm lets the same error be logged ten times, then once a second.
+type storm struct{ seen map[string]*gust }
+
+type gust struct {
+	shown, hidden int
+	last          int64
+}
+
+const (
+	stormShow = 10
+	second    = int64(1e9)
+)
+
+func (s *storm) allow(what, file string, line int) (hidden int, ok bool) {
+	if s.seen == nil {
+		s.seen = map[string]*gust{}
+	}
+	key := fmt.Sprintf("%s %s:%d", what, file, line)
+	g := s.seen[key]
+	if g == nil {
+		g = &gust{}
+		s.seen[key] = g
+	}
+	now := engine.Now()
+	if now-g.last > 10*second {
+		g.shown = 0
+	}
+	if g.shown >= stormShow && now-g.last < second {
+		g.hidden++
+		return 0, false
+	}
+	g.shown++
+	g.last = now
+	hidden, g.hidden = g.hidden, 0
+	return hidden, true
+}
+
+// errLost ends the waits of fibers whose VM had to be replaced.
+var errLost = &engine.Errno{Name: "vm_lost", Code: 9003, Text: "the worker's VM was replaced after an internal error"}
+
+// Panicked answers a panic of Swoon's own code under a callback: that VM may be
+// in any state, so another takes its place. Sessions stay.
+func (h *Host) Panicked(f *engine.Fiber, value any, stack []byte) {
+	l := f.Loop()
+	c, _ := f.Data.(*call)
+	lua := ""
+	if c != nil && c.th != nil {
+		lua = c.in.vm.Traceback(c.th.State(), "", 0)
+	}
+	h.log.Error(fmt.Sprintf("internal error: %v\n%s\n%s", value, lua, stack), "worker", l.ID())
+	if s := f.Session(); s != nil {
+		s.Close(engine.ErrorInCallback, false)
+	}
+	if c == nil || c.in.stage == dead || h.stopping.Load() {
+		return
+	}
+	h.replace(f, c.in, fmt.Sprint(value))
+}
+
+// replace puts a new instance of the same generation in the place of old.
+func (h *Host) replace(f *engine.Fiber, old *Instance, why string) {
+	l := old.loop
+	old.stage = dead // never closed: whoever still runs there may touch it once more
+	old.stopTimers()
+	l.CancelIf(errLost, func(f *engine.Fiber) bool {
+		c, ok := f.Data.(*call)
+		return ok && c.in == old
+	})
+	if seatOf(l).live != old {
+		return
+	}
+	in := h.newInstance(old.gen, l)
+	seatOf(l).live = in
+	if err := in.runTop(); err != nil {
+		in.failed(f, "top level", 0, err)
+	}
+	in.goLive()
+	if l == h.engine.Control() {
+		old.gen.control = in
+		return
+	}
+	l.Spawn(engine.RootWorker, func(f *engine.Fiber) {
+		if fn := in.on[evWorkerStart]; fn != nil {
+			if err := in.run(f, evWorkerStart, "", fn, in.server.value, in.id); err != nil {
+				in.failed(f, evWorkerStart.String(), 0, err)
+			}
+		}
+		in.started = true
+	})
+	h.workerError(l.ID(), why)
+}
+
+// workerError runs onWorkerError in the control VM.
+func (h *Host) workerError(id int, why string) {
+	c := h.engine.Control()
+	c.Spawn(engine.RootWorker, func(f *engine.Fiber) {
+		in := seatOf(c).live
+		if fn := in.on[evWorkerError]; fn != nil {
+			err := in.run(f, evWorkerError, "", fn, in.server.value, lua.LNumber(id), in.server.methods.RawGetString("worker_pid"),
+				lua.LNumber(255), lua.LNumber(0), lua.LString(why))
+			if err != nil {
+				in.failed(f, evWorkerError.String(), 0, err)
+			}
+		}
+	})
+}

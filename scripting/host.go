@@ -1,0 +1,305 @@
+// Package scripting runs a Lua script as the logic of a server: VMs, callbacks,
+// generations, reload, and the `server` object.
+//
+// Reading order: host.go (life of a server), declare.go and settings.go (what a
+// script says), generation.go (one version of it on all loops), instance.go
+// (one VM), callbacks.go (events in), server.go and methods.go (calls out),
+// reload.go (the next version). vm/ is the Lua machine itself.
+package scripting
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"swoon/engine"
+	"swoon/scripting/vm"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// Options configure a Host.
+type Options struct {
+	Script   string
+	Args     []string    // the script's arguments
+	Flags    [][2]string // settings from the command line, name and value: they win
+	Modules  []Module
+	Out      io.Writer // what print writes to
+	NoReload bool      // do not watch the script
+}
+
+// Host is one server: a script, its generations, and the engine they live on.
+type Host struct {
+	script     string // absolute path
+	scriptName string // for messages
+	args       []string
+	flags      []given
+	modules    []Module
+	noReload   bool
+
+	outMu sync.Mutex
+	out   io.Writer
+	log   *slog.Logger
+
+	controlWord *atomic.Uint32
+	engine      *engine.Engine
+	gen         atomic.Pointer[Generation] // the live one
+	lastGen     uint64                     // number of the newest generation built
+	stores      sync.Map                   // engine.SessionID -> *store
+
+	reloads     chan string
+	failedFiles []string // what the last failed reload had read; the reloader's
+	stopCode    chan int
+	stopping    atomic.Bool
+	done        chan struct{} // closed when stopping: the reloader ends
+	work        sync.WaitGroup
+}
+
+// LoadError is a script that cannot be started as it is: exit code 1.
+type LoadError struct {
+	Faults []string  // what is wrong with what it declares
+	Err    *vm.Error // or why it failed to load
+}
+
+func (e *LoadError) Error() string {
+	if e.Err != nil {
+		return e.Err.Full()
+	}
+	return strings.Join(e.Faults, "\n")
+}
+
+// New loads a script far enough to know its settings: it compiles it and runs
+// its top level in the control VM. Nothing listens yet.
+func New(o Options) (*Host, error) {
+	path, err := filepath.Abs(o.Script)
+	if err != nil {
+		return nil, &LoadError{Faults: []string{err.Error()}}
+	}
+	h := &Host{script: path, scriptName: filepath.Base(path), args: o.Args, modules: o.Modules, noReload: o.NoReload,
+		out: o.Out, log: slog.New(slog.DiscardHandler), controlWord: new(atomic.Uint32),
+		reloads: make(chan string, 1), stopCode: make(chan int, 1), done: make(chan struct{})}
+	for _, f := range o.Flags {
+		h.flags = append(h.flags, given{f[0], flagValue(f[1]), "--set " + f[0]})
+	}
+	g := h.newGeneration()
+	in := h.newInstance(g, nil)
+	g.control = in
+	// Nobody watches the clock yet but this timer.
+	limit := time.AfterFunc(engine.DefaultMaxStretch, func() { h.controlWord.Store(1) })
+	verr := in.runTop()
+	limit.Stop()
+	h.controlWord.Store(0)
+	if verr != nil {
+		return nil, &LoadError{Err: verr}
+	}
+	settings, faults := in.check(h.flags)
+	if len(faults) > 0 {
+		return nil, &LoadError{Faults: faults}
+	}
+	g.settings = settings
+	h.gen.Store(g)
+	return h, nil
+}
+
+// flagValue reads the value of --set: true and false are booleans.
+func flagValue(s string) lua.LValue {
+	switch s {
+	case "true":
+		return lua.LTrue
+	case "false":
+		return lua.LFalse
+	}
+	return lua.LString(s)
+}
+
+// Settings are the settings of the live generation.
+func (h *Host) Settings() *Settings { return h.gen.Load().settings }
+
+// Addr is where the server listens.
+func (h *Host) Addr() engine.Listen { return h.engine.Addr(0) }
+
+// Files lists what the script was read from.
+func (h *Host) Files() []string { return h.gen.Load().loader.Files() }
+
+// ErrInterrupted is returned by Start when a stop was asked for meanwhile.
+var ErrInterrupted = errors.New("stopped while starting")
+
+// Start listens, warms the workers and lets clients in. A *engine.ListenError
+// (one or more, joined) says that it cannot listen, a *LoadError that the
+// script failed.
+func (h *Host) Start(log *slog.Logger) error {
+	h.log = log
+	g := h.gen.Load()
+	o := g.settings.engineOptions()
+	o.Logger = log
+	o.ControlInterrupt = h.controlWord
+	e, err := engine.New(o, h)
+	if err != nil {
+		return err
+	}
+	h.engine = e
+	if err := e.Listen(); err != nil {
+		e.Stop()
+		return err
+	}
+	for _, l := range h.loops() {
+		h.onLoop(l, func() { l.Data = &seat{} })
+	}
+	h.onLoop(e.Control(), func() {
+		e.Control().Data = &seat{live: g.control}
+		g.control.settle(e.Control())
+	})
+	if verr := h.warm(g); verr != nil {
+		h.discard(g)
+		e.Stop()
+		return &LoadError{Err: verr}
+	}
+	h.swap(nil, g)
+	h.event(g.control, evStart)
+	if h.stopping.Load() {
+		return ErrInterrupted
+	}
+	e.Accept()
+	h.work.Add(1)
+	go h.reloader()
+	return nil
+}
+
+// loops are the loops with a VM each, but for the control loop.
+func (h *Host) loops() []*engine.Loop {
+	return append(append([]*engine.Loop(nil), h.engine.Workers()...), h.engine.TaskWorkers()...)
+}
+
+// onLoop runs fn on a loop between callbacks and waits for it.
+func (h *Host) onLoop(l *engine.Loop, fn func()) {
+	done := make(chan struct{})
+	l.Call(func() { fn(); close(done) })
+	<-done
+}
+
+// event runs a callback of the form fn(server) in the control VM, and waits
+// until it has returned.
+func (h *Host) event(in *Instance, ev event) {
+	done := make(chan struct{})
+	in.loop.Spawn(engine.RootWorker, func(f *engine.Fiber) {
+		defer close(done)
+		if fn := in.on[ev]; fn != nil && in.stage != dead {
+			if err := in.run(f, ev, "", fn, in.server.value); err != nil {
+				in.failed(f, ev.String(), 0, err)
+			}
+		}
+	})
+	<-done
+}
+
+// RequestStop asks for a graceful stop with the given exit code. Any goroutine.
+func (h *Host) RequestStop(code int) {
+	h.stopping.Store(true)
+	select {
+	case h.stopCode <- code:
+	default:
+	}
+}
+
+// Wait serves until a stop is asked for, stops, and returns the exit code and
+// what had to be cut short.
+func (h *Host) Wait() (code int, cut []string) {
+	code = <-h.stopCode
+	cut = h.stop()
+	if code == 0 && len(cut) > 0 {
+		code = 4
+	}
+	return code, cut
+}
+
+// stop drains and ends everything, in the order of design: clients, tasks,
+// workers, onShutdown.
+func (h *Host) stop() []string {
+	h.stopping.Store(true)
+	close(h.done)
+	h.log.Info("shutting down")
+	cut := h.engine.Drain(func(line string) { h.log.Info(line) })
+	h.work.Wait() // a reload under way sees stopping and ends
+	grace := time.After(h.Settings().MaxWait)
+	for _, l := range h.loops() {
+		h.spawnWait(l, grace, func(f *engine.Fiber) {
+			if in := seatOf(l).live; in != nil {
+				in.stopTimers()
+				in.runStop(f)
+			}
+		})
+	}
+	g := h.gen.Load()
+	h.spawnWait(h.engine.Control(), grace, func(f *engine.Fiber) {
+		if fn := g.control.on[evShutdown]; fn != nil {
+			if err := g.control.run(f, evShutdown, "", fn, g.control.server.value); err != nil {
+				g.control.failed(f, evShutdown.String(), 0, err)
+			}
+		}
+	})
+	if left := h.engine.Stop(); left > 0 {
+		cut = append(cut, fmt.Sprintf("%d fibers did not end", left))
+	}
+	return cut
+}
+
+// spawnWait runs fn as a fiber on l and waits for it, or for the grace to end.
+func (h *Host) spawnWait(l *engine.Loop, grace <-chan time.Time, fn func(*engine.Fiber)) {
+	done := make(chan struct{})
+	l.Spawn(engine.RootWorker, func(f *engine.Fiber) {
+		defer close(done)
+		fn(f)
+	})
+	select {
+	case <-done:
+	case <-grace:
+	}
+}
+
+// print writes one whole line of a script's output.
+func (h *Host) print(line string) {
+	h.outMu.Lock()
+	defer h.outMu.Unlock()
+	io.WriteString(h.out, line+"\n")
+}
+
+// store is the data of a session, made when it is first asked for.
+func (h *Host) store(s *engine.Session) *store {
+	if st, ok := h.stores.Load(s.ID()); ok {
+		return st.(*store)
+	}
+	st, _ := h.stores.LoadOrStore(s.ID(), newStore())
+	if _, err := h.engine.Session(s.ID()); err != nil {
+		h.Gone(s) // it ended meanwhile: nobody else would clean up
+	}
+	return st.(*store)
+}
+
+// Gone ends the data of a session that has ended.
+func (h *Host) Gone(s *engine.Session) {
+	if st, ok := h.stores.LoadAndDelete(s.ID()); ok {
+		st := st.(*store)
+		st.mu.Lock()
+		st.over = true
+		st.mu.Unlock()
+	}
+}
+
+// processStats adds what is counted for the process as a whole, so that leaks
+// can be seen from outside.
+func (h *Host) processStats(num func(string, float64)) {
+	num("goroutine_num", float64(runtime.NumGoroutine()))
+	if dir, err := os.Open("/proc/self/fd"); err == nil {
+		names, _ := dir.Readdirnames(-1)
+		dir.Close()
+		num("descriptor_num", float64(len(names)-1))
+	}
+}

@@ -1,0 +1,247 @@
+package scripting
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"swoon/engine"
+	"swoon/scripting/vm"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// stage is where an instance stands in its life.
+type stage uint8
+
+const (
+	declaring stage = iota // the top level runs: declarations only
+	warming                // onWorkerStart runs; timers and fibers are held
+	live                   // events go here
+	draining               // a newer generation is live; what is under way goes on
+	dead
+)
+
+// Instance is one VM of one generation on one loop: the control loop, a worker
+// or a task worker. It is what a module's functions are called with.
+//
+// Everything belongs to the holder of the loop's baton; an instance that has
+// no loop yet belongs to the goroutine that makes it.
+type Instance struct {
+	host  *Host
+	gen   *Generation
+	loop  *engine.Loop
+	vm    *vm.VM
+	stage stage
+	task  bool
+
+	decl   *declaration
+	on     [numEvents]*lua.LFunction
+	server *serverObject
+
+	id      lua.LValue // worker id, boxed once
+	reactor []lua.LValue
+
+	calls      []*call // pool
+	underWay   int     // callbacks and promised callbacks that need this VM
+	timers     *timers
+	tasks      []running // on a task worker
+	held       []func()  // what onWorkerStart started, until the swap
+	started    bool      // onWorkerStart has succeeded
+	stopping   bool      // onWorkerStop is to run when underWay is 0
+	storm      storm
+	drainTimer engine.Timer // reload_drain_time
+}
+
+// call is one callback being run.
+type call struct {
+	in    *Instance
+	ev    event
+	name  string // where ev does not say it: "timer", "co.go"
+	fd    engine.SessionID
+	th    *vm.Thread
+	limit *engine.Timer
+}
+
+// Where names the callback and the place where it waits. Baton holder.
+func (c *call) Where() string {
+	name := c.name
+	if name == "" {
+		name = c.ev.String()
+	}
+	where := fmt.Sprintf("%s (worker %d, generation %d)", name, c.in.loop.ID(), c.in.gen.id)
+	if c.th != nil {
+		if at := c.in.vm.Place(c.th.State()); at != "" {
+			where += " at " + at
+		}
+	}
+	return where
+}
+
+// newInstance makes a VM with Swoon's globals and modules, nothing run yet.
+func (h *Host) newInstance(g *Generation, l *engine.Loop) *Instance {
+	in := &Instance{host: h, gen: g, loop: l, timers: newTimers()}
+	o := vm.Options{Host: in, Script: h.script, Args: h.args, Loader: g.loader, Dir: g.loader.Dir(), Interrupt: h.controlWord}
+	if l != nil {
+		o.Interrupt = l.Interrupt
+		in.task = l.IsTask()
+	}
+	in.vm = vm.New(o)
+	in.decl = &declaration{}
+	in.server = newServerObject(in)
+	in.vm.SetGlobal("server", in.server.value)
+	for _, m := range h.modules {
+		m.install(in)
+	}
+	in.reserveModules()
+	in.installData()
+	return in
+}
+
+// runTop runs the script's top level and collects what it declares.
+func (in *Instance) runTop() *vm.Error {
+	in.stage = declaring
+	chunk, err := in.gen.loader.Load(in.host.script)
+	if err != nil {
+		return err
+	}
+	if _, err := in.vm.Call(chunk.Function(in.vm), 0); err != nil {
+		return err
+	}
+	in.collect()
+	return nil
+}
+
+// The vm.Host side: what the base library needs.
+
+// Block runs f elsewhere while the fiber waits. While the script loads there
+// is nobody to wait for, and f runs at once.
+func (in *Instance) Block(L *lua.LState, what string, f func(ctx context.Context)) error {
+	if in.loop == nil || in.stage == declaring {
+		f(context.Background())
+		return nil
+	}
+	m := in.vm.Suspend(L)
+	err := in.loop.Current().Block(what, f)
+	in.vm.Restore(m)
+	return err
+}
+
+// Print writes a line to the script's output.
+func (in *Instance) Print(line string) { in.host.print(line) }
+
+// Exit is os.exit: a graceful shutdown.
+func (in *Instance) Exit(code int) { in.host.RequestStop(code) }
+
+// Declaring reports whether the top level is running.
+func (in *Instance) Declaring() bool { return in.stage == declaring }
+
+// Interrupt is called by running Lua code when somebody wants its attention.
+func (in *Instance) Interrupt(L *lua.LState) {
+	var err error
+	if in.loop != nil {
+		err = in.loop.Interrupted()
+	} else if in.host.controlWord.Swap(0) != 0 {
+		err = engine.ErrTimeLimit
+	}
+	if err == nil {
+		return
+	}
+	msg := err.Error()
+	if err == engine.ErrTimeLimit {
+		msg = fmt.Sprintf("stopped: ran longer than %v without a wait (max_execution_time)", in.limit())
+	}
+	vm.RaiseUncatchable(L, &vm.Error{Message: in.vm.Place(L) + ": " + msg, Kind: vm.KindKilled})
+}
+
+func (in *Instance) limit() time.Duration {
+	s := in.gen.settings
+	switch {
+	case s == nil:
+		return engine.DefaultMaxStretch
+	case in.task:
+		return s.TaskExecution
+	}
+	return s.MaxExecution
+}
+
+// begin opens a callback: Push arguments on the thread, then finish.
+func (in *Instance) begin(f *engine.Fiber, ev event, name string, fn *lua.LFunction) *call {
+	var c *call
+	if n := len(in.calls); n > 0 {
+		c = in.calls[n-1]
+		in.calls = in.calls[:n-1]
+	} else {
+		c = &call{in: in}
+	}
+	c.ev, c.name, c.fd = ev, name, 0
+	if s := f.Session(); s != nil {
+		c.fd = s.ID()
+	}
+	in.underWay++
+	c.th = in.vm.Begin(fn)
+	f.Data = c
+	return c
+}
+
+// end closes a callback that begin opened.
+func (c *call) end() {
+	in := c.in
+	in.vm.End(c.th)
+	c.th = nil
+	if len(in.calls) < 64 {
+		in.calls = append(in.calls, c)
+	}
+	in.release()
+}
+
+// release gives up one reason to keep the VM.
+func (in *Instance) release() {
+	in.underWay--
+	if in.underWay == 0 && in.stage == draining {
+		in.retire()
+	}
+}
+
+// run runs a callback with the given arguments and reports its error.
+func (in *Instance) run(f *engine.Fiber, ev event, name string, fn *lua.LFunction, args ...lua.LValue) *vm.Error {
+	c := in.begin(f, ev, name, fn)
+	for _, a := range args {
+		c.th.Push(a)
+	}
+	err := c.th.Run(0)
+	c.end()
+	return err
+}
+
+// Wait is the state around one wait of a Go function that Lua called.
+//
+//	defer-free use:  w := in.Park(L); v, err := f.Something(); w.Back()
+type parked struct {
+	in *Instance
+	m  vm.Mark
+}
+
+func (in *Instance) park(L *lua.LState) parked { return parked{in, in.vm.Suspend(L)} }
+
+func (p parked) back() { p.in.vm.Restore(p.m) }
+
+// mustRun refuses what a script may not do while it only declares.
+func (in *Instance) mustRun(L *lua.LState, what string) {
+	if in.stage == declaring {
+		vm.Raise(L, "%s cannot be used while the script loads: the top level only declares (do it in onWorkerStart)", what)
+	}
+}
+
+// mustWait refuses a wait where there is no fiber to park.
+func (in *Instance) mustWait(L *lua.LState, what string) *engine.Fiber {
+	in.mustRun(L, what)
+	return in.loop.Current()
+}
+
+// raiseCancel turns the error of a cancelled wait into a Lua error.
+func raiseCancel(L *lua.LState, f *engine.Fiber, err error) {
+	if err != nil && (f.Cancelled() != nil || err == engine.ErrCancelled || err == engine.ErrTooManyFibers) {
+		vm.Raise(L, "%s", err.Error())
+	}
+}

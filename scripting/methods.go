@@ -1,0 +1,280 @@
+package scripting
+
+import (
+	"math"
+	"os"
+	"time"
+
+	"swoon/engine"
+	"swoon/scripting/vm"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// serverMethods are the methods of `server` but for send and close, which
+// server.go binds by hand.
+var serverMethods = []method{
+	{"set", []Param{{"settings", "table"}}, "Settings by name. At the top level of the script only.", (*Instance).doSet},
+	{"on", []Param{{"event", "string"}, {"callback", "any"}}, "A callback by the name of its event. At the top level only.", (*Instance).doOn},
+	{"start", nil, "Start the server when the script has loaded. Optional: reaching the end of the script does too.", (*Instance).doStart},
+	{"exists", []Param{{"fd", "number"}}, "Whether the session is open: false as soon as it is closing.", (*Instance).doExists},
+	{"getClientInfo", []Param{{"fd", "number"}}, "What is known of a session, as a table.", (*Instance).doClientInfo},
+	{"getClientList", []Param{{"start_fd", "number?"}, {"count", "number?"}}, "Up to count (10, at most 100) session ids above start_fd, in order; false at the end.", (*Instance).doClientList},
+	{"recv", []Param{{"fd", "number"}, {"timeout", "number?"}}, "Wait for the session's next message inside a callback, timeout in seconds.", (*Instance).doRecv},
+	{"session", []Param{{"fd", "number"}}, "A table of plain data that lives with the session and survives reloads.", (*Instance).doSession},
+	{"task", []Param{{"data", "any"}, {"dst", "number?"}, {"callback", "function?"}}, "Give data to a task worker; returns the task's id.", (*Instance).doTask},
+	{"finish", []Param{{"data", "any"}}, "In onTask: send a result to onFinish before the callback returns.", (*Instance).doFinish},
+	{"tick", []Param{{"ms", "number"}, {"callback", "function"}, {"...", "any"}}, "Call callback(id, ...) every ms milliseconds.", (*Instance).doTick},
+	{"after", []Param{{"ms", "number"}, {"callback", "function"}, {"...", "any"}}, "Call callback(...) once, after ms milliseconds.", (*Instance).doAfter},
+	{"clearTimer", []Param{{"id", "number"}}, "Stop a timer of this worker.", (*Instance).doClearTimer},
+	{"stats", nil, "Counters of the server, as a table.", (*Instance).doStats},
+	{"reload", nil, "Load the script again.", (*Instance).doReload},
+	{"shutdown", nil, "Stop the server gracefully.", (*Instance).doShutdown},
+	{"getLastError", nil, "The number of the last failure of a server method on this worker.", (*Instance).doLastError},
+	{"getWorkerId", nil, "The id of this worker; false in the control VM.", (*Instance).doWorkerID},
+	{"getWorkerPid", nil, "The process id.", (*Instance).doPid},
+	{"getMasterPid", nil, "The process id.", (*Instance).doPid},
+	{"getManagerPid", nil, "The process id.", (*Instance).doPid},
+}
+
+func (in *Instance) doSet(L *lua.LState) int {
+	in.mustDeclare(L, "server:set")
+	in.decl.set(L.CheckTable(2), place(L))
+	L.Push(lua.LTrue)
+	return 1
+}
+
+func (in *Instance) doOn(L *lua.LState) int {
+	in.mustDeclare(L, "server:on")
+	in.decl.onEvent(L.CheckString(2), L.Get(3), place(L))
+	L.Push(lua.LTrue)
+	return 1
+}
+
+func (in *Instance) doStart(L *lua.LState) int {
+	if in.stage != declaring {
+		vm.Raise(L, "server:start: the server is running")
+	}
+	if in.decl.started != "" {
+		vm.Raise(L, "server:start was called before, at %s", in.decl.started)
+	}
+	in.decl.started = place(L)
+	L.Push(lua.LTrue)
+	return 1
+}
+
+// NewServer is swoole.Server(host, port, mode, type): the one server of the
+// script, with these settings.
+func (in *Instance) NewServer(L *lua.LState) int {
+	d := in.decl
+	if in.stage != declaring {
+		vm.Raise(L, "swoole.Server: the server is running; a script has one server")
+	}
+	if d.created != "" {
+		vm.Raise(L, "swoole.Server: a script has one server, and it was made at %s", d.created)
+	}
+	d.created = place(L)
+	for i, name := range []string{"host", "port", "mode"} {
+		if v := L.Get(i + 1); v != lua.LNil {
+			d.values = append(d.values, given{name, v, d.created})
+		}
+	}
+	if t := L.Get(4); t != lua.LNil && t != lua.LNumber(SockTCP) && t != lua.LNumber(SockTCP6) {
+		d.fault(d.created, "swoole.Server: this version serves SOCK_TCP and SOCK_TCP6 only, not type %s", t)
+	}
+	L.Push(in.server.value)
+	return 1
+}
+
+// Socket types, with Swoole's numbers.
+const (
+	SockTCP  = 1
+	SockTCP6 = 3
+)
+
+func (in *Instance) doExists(L *lua.LState) int {
+	in.mustRun(L, "server:exists")
+	s, err := in.server.session(L, 2)
+	L.Push(lua.LBool(err == nil && s.Alive()))
+	return 1
+}
+
+func (in *Instance) doClientInfo(L *lua.LState) int {
+	in.mustRun(L, "server:getClientInfo")
+	s, err := in.server.session(L, 2)
+	if err != nil {
+		return in.server.fail(L, err)
+	}
+	i := s.Info()
+	t := L.CreateTable(0, 16)
+	num := func(name string, v float64) { t.RawSetString(name, lua.LNumber(v)) }
+	t.RawSetString("remote_ip", lua.LString(i.RemoteIP))
+	num("remote_port", float64(i.RemotePort))
+	num("server_port", float64(i.ServerPort))
+	num("socket_fd", float64(i.FD))
+	kind := SockTCP
+	if i.IPv6 {
+		kind = SockTCP6
+	}
+	num("socket_type", float64(kind))
+	num("reactor_id", float64(i.ReactorID))
+	num("worker_id", float64(i.WorkerID))
+	num("connect_time", math.Floor(float64(i.Connected)/1e9))
+	num("last_time", math.Floor(float64(i.LastRecv)/1e9))
+	num("last_recv_time", float64(i.LastRecv)/1e9)
+	num("send_queued_bytes", float64(i.SendQueued))
+	num("recv_queued_bytes", float64(i.RecvQueued))
+	if i.Reason != engine.NoReason {
+		t.RawSetString("close_reason", lua.LString(i.Reason.String()))
+	}
+	L.Push(t)
+	return 1
+}
+
+func (in *Instance) doClientList(L *lua.LState) int {
+	in.mustRun(L, "server:getClientList")
+	start, count := L.OptNumber(2, 0), L.OptInt(3, 10)
+	if start < 0 || count < 1 || count > 100 {
+		vm.Raise(L, "server:getClientList: start_fd must be 0 or more, and count in 1..100 (got %v, %d)", start, count)
+	}
+	list := in.host.engine.Sessions(engine.SessionID(start), count)
+	if len(list) == 0 {
+		L.Push(lua.LFalse)
+		return 1
+	}
+	t := L.CreateTable(len(list), 0)
+	for i, s := range list {
+		t.RawSetInt(i+1, lua.LNumber(s.ID()))
+	}
+	L.Push(t)
+	return 1
+}
+
+// seconds turns an optional time-out argument into a duration; 0 means none.
+func seconds(L *lua.LState, n int, what string) time.Duration {
+	v := L.Get(n)
+	if v == lua.LNil {
+		return 0
+	}
+	f, ok := number(v)
+	if !ok {
+		argFault(L, n, "timeout", "number", v)
+	}
+	if f < 0 {
+		return 0 // Swoole's -1: without limit
+	}
+	if f == 0 {
+		return 1 // now or never
+	}
+	if f > 1e9 {
+		vm.Raise(L, "%s: %v seconds are more than thirty years", what, f)
+	}
+	return time.Duration(f * float64(time.Second))
+}
+
+func (in *Instance) doRecv(L *lua.LState) int {
+	f := in.mustWait(L, "server:recv")
+	s, err := in.server.session(L, 2)
+	if err != nil {
+		return in.server.fail(L, err)
+	}
+	timeout := seconds(L, 3, "server:recv")
+	p := in.park(L)
+	data, err := f.Recv(s, timeout)
+	p.back()
+	if err != nil {
+		raiseCancel(L, f, err)
+		return in.server.fail(L, err)
+	}
+	L.Push(lua.LString(data))
+	return 1
+}
+
+func (in *Instance) doSession(L *lua.LState) int {
+	in.mustRun(L, "server:session")
+	s, err := in.server.session(L, 2)
+	if err != nil {
+		L.Push(lua.LNil)
+		L.Push(lua.LString(engine.ErrClosed.Name))
+		L.Push(lua.LString(err.Error()))
+		return 3
+	}
+	st := in.host.store(s)
+	L.Push(in.wrap(st, st.root))
+	return 1
+}
+
+func (in *Instance) doStats(L *lua.LState) int {
+	in.mustRun(L, "server:stats")
+	st := in.host.engine.Stats(in.loop)
+	t := L.CreateTable(0, 32)
+	num := func(name string, v float64) { t.RawSetString(name, lua.LNumber(v)) }
+	var refused uint64
+	for reason, n := range st.Refused {
+		num("refused_"+reason.String(), float64(n))
+		if reason != engine.OutOfDescriptors {
+			refused += n
+		}
+	}
+	num("start_time", float64(st.Start.Unix()))
+	num("connection_num", float64(st.Sessions))
+	num("accept_count", float64(st.Accepted))
+	num("close_count", float64(st.Closed))
+	num("abort_count", float64(refused))
+	num("worker_num", float64(st.Workers))
+	num("task_worker_num", float64(st.TaskWorkers))
+	num("request_count", float64(st.Requests))
+	num("dispatch_count", float64(st.Requests))
+	num("response_count", float64(st.Responses))
+	num("total_recv_bytes", float64(st.RecvBytes))
+	num("total_send_bytes", float64(st.SentBytes))
+	num("dropped_messages", float64(st.Dropped))
+	num("read_pauses", float64(st.Paused))
+	num("coroutine_num", float64(st.Fibers))
+	num("timer_num", float64(in.timers.count()))
+	num("task_queue_num", float64(st.TasksQueued))
+	num("tasking_num", float64(st.TasksQueued+st.TasksRunning))
+	num("task_idle_worker_num", float64(st.TaskWorkers-st.TasksRunning))
+	num("task_count", float64(st.Tasks))
+	num("session_round", float64(st.LastID))
+	num("generation", float64(in.gen.id))
+	in.host.processStats(num)
+	if in.loop.ID() >= 0 {
+		num("worker_request_count", float64(in.loop.Requests()))
+	}
+	L.Push(t)
+	return 1
+}
+
+func (in *Instance) doReload(L *lua.LState) int {
+	in.mustRun(L, "server:reload")
+	in.host.Reload("server:reload")
+	L.Push(lua.LTrue)
+	return 1
+}
+
+func (in *Instance) doShutdown(L *lua.LState) int {
+	in.mustRun(L, "server:shutdown")
+	in.host.RequestStop(0)
+	L.Push(lua.LTrue)
+	return 1
+}
+
+func (in *Instance) doLastError(L *lua.LState) int {
+	L.Push(lua.LNumber(in.server.lastError))
+	return 1
+}
+
+func (in *Instance) doWorkerID(L *lua.LState) int {
+	if in.loop == nil || in.loop.ID() < 0 {
+		L.Push(lua.LFalse)
+	} else {
+		L.Push(in.id)
+	}
+	return 1
+}
+
+func (in *Instance) doPid(L *lua.LState) int {
+	L.Push(lua.LNumber(os.Getpid()))
+	return 1
+}

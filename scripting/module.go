@@ -1,0 +1,126 @@
+package scripting
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"swoon/scripting/vm"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// Module declares one Lua module. What is declared here, once, is what is
+// bound, checked and documented.
+type Module struct {
+	Name  string
+	Doc   string
+	Funcs []Func
+	// Later are names that are reserved and raise "not in this version".
+	Later []string
+	// Values are constants, by name.
+	Values map[string]lua.LValue
+}
+
+// Func declares one function of a module.
+type Func struct {
+	Name   string
+	Params []Param
+	Doc    string
+	Fn     func(in *Instance, L *lua.LState) int
+}
+
+// Param is a parameter: its name and its type, "number", "string", "table",
+// "function", "boolean" or "any"; a "?" behind the type makes it optional. A
+// last parameter named "..." takes all further arguments.
+type Param struct {
+	Name string
+	Type string
+}
+
+// bind makes a Lua function that checks its arguments as declared. first is
+// the index of the first declared argument: 2 for methods.
+func bind(in *Instance, what string, first int, params []Param, fn func(*Instance, *lua.LState) int) lua.LGFunction {
+	self := first == 2
+	return func(L *lua.LState) int {
+		if self && L.Get(1) != in.server.value {
+			_, name, _ := strings.Cut(what, ":")
+			in.server.badSelf(L, name)
+		}
+		for i, p := range params {
+			if p.Type == "any" || p.Name == "..." {
+				continue
+			}
+			v := L.Get(first + i)
+			want, optional := strings.CutSuffix(p.Type, "?")
+			if v == lua.LNil && optional || v.Type().String() == want {
+				continue
+			}
+			if _, isNumber := number(v); want == "number" && isNumber {
+				continue // a string that is a number, as everywhere in Lua
+			}
+			if want == "string" && v.Type() == lua.LTNumber {
+				continue
+			}
+			kind := v.Type().String()
+			if first+i > L.GetTop() {
+				kind = "no value"
+			}
+			vm.Raise(L, "bad argument #%d '%s' to '%s' (%s expected, got %s)", i+1, p.Name, what, want, kind)
+		}
+		return fn(in, L)
+	}
+}
+
+// install makes the module available to require.
+func (m *Module) install(in *Instance) {
+	in.vm.Preload(m.Name, func(L *lua.LState) int {
+		t := L.CreateTable(0, len(m.Funcs)+len(m.Values))
+		for _, f := range m.Funcs {
+			t.RawSetString(f.Name, L.NewFunction(bind(in, m.Name+"."+f.Name, 1, f.Params, f.Fn)))
+		}
+		for name, v := range m.Values {
+			t.RawSetString(name, v)
+		}
+		later := map[string]bool{}
+		for _, name := range m.Later {
+			later[name] = true
+		}
+		meta := L.NewTable()
+		meta.RawSetString("__index", L.NewFunction(func(L *lua.LState) int {
+			if name, ok := L.Get(2).(lua.LString); ok {
+				if later[string(name)] {
+					vm.Raise(L, "%s.%s is not in this version", m.Name, name)
+				}
+				var names []string
+				for _, f := range m.Funcs {
+					names = append(names, f.Name)
+				}
+				vm.Raise(L, "module '%s' has no '%s'%s", m.Name, name, didYouMean(string(name), names))
+			}
+			L.Push(lua.LNil)
+			return 1
+		}))
+		t.Metatable = meta
+		L.Push(t)
+		return 1
+	})
+}
+
+// laterModules are on the API page, and not in this version.
+var laterModules = strings.Fields(`php json client pool shared pack log fs crypto url time regex
+	http websocket redis sql process metrics cluster`)
+
+// reserveModules makes require say so, where the script has no file of that
+// name.
+func (in *Instance) reserveModules() {
+	for _, name := range laterModules {
+		if _, err := os.Stat(filepath.Join(in.gen.loader.Dir(), name+".lua")); err == nil {
+			continue
+		}
+		in.vm.Preload(name, func(L *lua.LState) int {
+			vm.Raise(L, "module '%s' is not in this version", name)
+			return 0
+		})
+	}
+}

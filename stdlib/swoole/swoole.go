@@ -1,0 +1,73 @@
+// Package swoole is the Lua module "swoole": Swoole's constructor, constants
+// and helpers, so that a PHP script can be carried over line by line.
+package swoole
+
+import (
+	"net"
+	"runtime"
+	"syscall"
+
+	"swoon/scripting"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// Version is what swoole.version() answers; set by the program.
+var Version = "dev"
+
+// Module declares swoole.
+var Module = scripting.Module{
+	Name: "swoole",
+	Doc:  "Swoole's constructor, constants and helpers.",
+	Funcs: []scripting.Func{
+		{
+			Name: "Server",
+			Params: []scripting.Param{{Name: "host", Type: "string?"}, {Name: "port", Type: "number?"},
+				{Name: "mode", Type: "any"}, {Name: "sock_type", Type: "number?"}},
+			Doc: "The server of this script, with an address and a mode.",
+			Fn:  (*scripting.Instance).NewServer,
+		},
+		{Name: "version", Doc: "Swoon's version.", Fn: func(_ *scripting.Instance, L *lua.LState) int {
+			L.Push(lua.LString(Version))
+			return 1
+		}},
+		{Name: "cpu_num", Doc: "How many processors there are.", Fn: func(_ *scripting.Instance, L *lua.LState) int {
+			L.Push(lua.LNumber(runtime.NumCPU()))
+			return 1
+		}},
+		{Name: "get_local_ip", Doc: "The IPv4 address of each interface but loopback, by name.", Fn: localIP},
+		{
+			Name: "strerror", Params: []scripting.Param{{Name: "errno", Type: "number"}},
+			Doc: "The system's text for an error number.",
+			Fn: func(_ *scripting.Instance, L *lua.LState) int {
+				L.Push(lua.LString(syscall.Errno(L.CheckInt(1)).Error()))
+				return 1
+			},
+		},
+	},
+	Values: map[string]lua.LValue{
+		"BASE": lua.LNumber(1), "PROCESS": lua.LNumber(2),
+		"SOCK_TCP": lua.LNumber(scripting.SockTCP), "SOCK_TCP6": lua.LNumber(scripting.SockTCP6),
+	},
+	Later: []string{"Client", "event", "THREAD", "SOCK_UDP", "SOCK_UDP6", "SOCK_UNIX_STREAM", "SOCK_UNIX_DGRAM", "SSL", "KEEP", "Table",
+		"SOCK_SYNC", "SOCK_ASYNC", "Atomic", "Lock", "Timer"},
+}
+
+func localIP(_ *scripting.Instance, L *lua.LState) int {
+	t := L.NewTable()
+	interfaces, _ := net.Interfaces()
+	for _, i := range interfaces {
+		if i.Flags&net.FlagLoopback != 0 {
+			continue
+		}
+		addrs, _ := i.Addrs()
+		for _, a := range addrs {
+			if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil {
+				t.RawSetString(i.Name, lua.LString(ip.IP.String()))
+				break
+			}
+		}
+	}
+	L.Push(t)
+	return 1
+}

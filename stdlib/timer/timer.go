@@ -1,0 +1,96 @@
+// Package timer is the Lua module "timer".
+package timer
+
+import (
+	"swoon/scripting"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+var id = []scripting.Param{{Name: "id", Type: "number"}}
+
+// Module declares timer.
+var Module = scripting.Module{
+	Name: "timer",
+	Doc:  "Timers of this worker. Times are milliseconds. A reload ends them.",
+	Funcs: []scripting.Func{
+		{
+			Name:   "tick",
+			Params: []scripting.Param{{Name: "ms", Type: "number"}, {Name: "callback", Type: "function"}, {Name: "...", Type: "any"}},
+			Doc:    "Call callback(id, ...) every ms milliseconds, on a grid that does not drift. Returns the id.",
+			Fn:     func(in *scripting.Instance, L *lua.LState) int { return in.AddTimer(L, 1, true) },
+		},
+		{
+			Name:   "after",
+			Params: []scripting.Param{{Name: "ms", Type: "number"}, {Name: "callback", Type: "function"}, {Name: "...", Type: "any"}},
+			Doc:    "Call callback(...) once, after ms milliseconds. Returns the id.",
+			Fn:     func(in *scripting.Instance, L *lua.LState) int { return in.AddTimer(L, 1, false) },
+		},
+		{
+			Name: "clear", Params: id,
+			Doc: "Stop a timer; false if there is none of that id.",
+			Fn: func(in *scripting.Instance, L *lua.LState) int {
+				L.Push(lua.LBool(in.ClearTimer(float64(L.CheckNumber(1)))))
+				return 1
+			},
+		},
+		{
+			Name: "clearAll",
+			Doc:  "Stop every timer of this worker.",
+			Fn: func(in *scripting.Instance, L *lua.LState) int {
+				in.ClearTimers()
+				L.Push(lua.LTrue)
+				return 1
+			},
+		},
+		{
+			Name: "exists", Params: id,
+			Doc: "Whether there is a timer of that id.",
+			Fn: func(in *scripting.Instance, L *lua.LState) int {
+				_, ok := in.Timer(L.CheckInt(1))
+				L.Push(lua.LBool(ok))
+				return 1
+			},
+		},
+		{Name: "info", Params: id, Doc: "What is known of a timer, as a table; nil if there is none of that id.", Fn: info},
+		{
+			Name: "list",
+			Doc:  "The ids of this worker's timers, oldest first.",
+			Fn: func(in *scripting.Instance, L *lua.LState) int {
+				t := L.NewTable()
+				for i, id := range in.TimerIDs() {
+					t.RawSetInt(i+1, lua.LNumber(id))
+				}
+				L.Push(t)
+				return 1
+			},
+		},
+		{Name: "stats", Doc: "How many timers there are (num) and how often timers ran (round).", Fn: stats},
+	},
+}
+
+func info(in *scripting.Instance, L *lua.LState) int {
+	t, ok := in.Timer(L.CheckInt(1))
+	if !ok {
+		L.Push(lua.LNil)
+		return 1
+	}
+	out := L.NewTable()
+	out.RawSetString("exec_msec", lua.LNumber(t.Left))
+	out.RawSetString("exec_count", lua.LNumber(t.Runs))
+	out.RawSetString("interval", lua.LNumber(t.Period))
+	out.RawSetString("delay", lua.LNumber(t.Delay))
+	out.RawSetString("missed", lua.LNumber(t.Missed))
+	out.RawSetString("running", lua.LBool(t.Running))
+	L.Push(out)
+	return 1
+}
+
+func stats(in *scripting.Instance, L *lua.LState) int {
+	out := L.NewTable()
+	out.RawSetString("initialized", lua.LTrue)
+	out.RawSetString("num", lua.LNumber(len(in.TimerIDs())))
+	out.RawSetString("round", lua.LNumber(in.TimersFired()))
+	L.Push(out)
+	return 1
+}
