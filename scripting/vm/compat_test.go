@@ -43,7 +43,7 @@ func (h *testHost) Interrupt(L *lua.LState) {
 
 func newVM(t testing.TB) (*VM, *testHost) {
 	h := &testHost{}
-	v := New(Options{Host: h, Dir: t.TempDir(), Script: "app.lua", Interrupt: new(atomic.Uint32)})
+	v := New(Options{Host: h, Dir: t.TempDir(), Script: "app.lua", Interrupt: new(atomic.Uint32), MaxString: 4 << 20})
 	t.Cleanup(v.Close)
 	return v, h
 }

@@ -46,6 +46,9 @@ func tidy(L *lua.LState, lv lua.LValue) lua.LValue {
 	if f := inside.Current(L); msg != "" && msg[0] == ' ' && f != nil && f.Fn.IsG && (f.Parent == nil || f.Parent.Fn.IsG) {
 		msg = msg[1:]
 	}
+	if head, found := strings.CutSuffix(msg, "registry overflow"); found {
+		msg = head + "stack overflow"
+	}
 	if head, rest, found := strings.Cut(msg, "bad argument #"); found {
 		if n, rest, found := strings.Cut(rest, " to "); found && len(n) < 4 && rest != "" && rest[0] != '\'' {
 			if name, rest, found := strings.Cut(rest, " ("); found && !strings.Contains(name, " ") {
@@ -56,7 +59,7 @@ func tidy(L *lua.LState, lv lua.LValue) lua.LValue {
 			}
 		}
 	}
-	if len(msg) == len(s) {
+	if msg == string(s) {
 		return lv
 	}
 	return lua.LString(msg)
@@ -206,7 +209,8 @@ func panicValue(L *lua.LState, r any) lua.LValue {
 
 func panicText(r any) string {
 	s := fmt.Sprint(r)
-	if s == "lua callstack overflow" || strings.Contains(s, "registry overflow") {
+	// The last is gopher-lua's own fault while it reports the second.
+	if s == "lua callstack overflow" || strings.Contains(s, "registry overflow") || strings.Contains(s, "index out of range [-1]") {
 		return "stack overflow"
 	}
 	return s

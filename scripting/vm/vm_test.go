@@ -58,7 +58,7 @@ func TestError(t *testing.T) {
 		t.Fatalf("got:\n%s\nwant:\n%s", err.Full(), want)
 	}
 	for src, want := range map[string]string{
-		`error(setmetatable({}, {__tostring = function() return "obj" end}))`:   "obj",
+		`error(setmetatable({}, {__tostring = function() return "obj" end}))`: "obj",
 		`error({})`: "(error object is a table value)",
 		`error()`:   "(error object is a nil value)",
 		`error(setmetatable({}, {__tostring = function() error("no") end}))`: "(error object is a table value)",
@@ -73,10 +73,10 @@ func TestError(t *testing.T) {
 
 func TestSyntaxError(t *testing.T) {
 	for src, want := range map[string]string{
-		"local x = = 1":     "app.lua:1: syntax error near '='\n  1 | local x = = 1\n                ^",
-		"a = 1\nfor":        "app.lua:2: syntax error near '<eof>'\n  2 | for\n         ^",
-		"x = 'abc":          "app.lua:1: unterminated string near '<eof>'",
-		"goto nowhere":      "app.lua:2: no visible label 'nowhere' for <goto> at line 1",
+		"local x = = 1":      "app.lua:1: syntax error near '='\n  1 | local x = = 1\n                ^",
+		"a = 1\nfor":         "app.lua:2: syntax error near '<eof>'\n  2 | for\n         ^",
+		"x = 'abc":           "app.lua:1: unterminated string near '<eof>'",
+		"goto nowhere":       "app.lua:2: no visible label 'nowhere' for <goto> at line 1",
 		"\n\nlocal a 12 = 1": "app.lua:3: syntax error near '12'\n  3 | local a 12 = 1\n              ^",
 	} {
 		_, err := Compile("", "@app.lua", []byte(src))

@@ -53,24 +53,34 @@ func wrap() {
 	jumpTable[lua.OP_CONCAT] = opConcat
 	jumpTable[lua.OP_SETTABLE] = opSetTable
 	jumpTable[lua.OP_SETLIST] = opSetList
+	jumpTable[lua.OP_LEN] = opLen
+}
+
+// pending reports whether the interrupt word of L's loop is set.
+func pending(L *lua.LState) bool {
+	return L.Options.RegistryGrowStep >= mark && Of(L).Interrupt.Load() != 0
 }
 
 // Check sends L to the interrupt handler when the interrupt word is set. Long
 // loops in Go library functions call it.
 func Check(L *lua.LState) {
-	if L.Options.RegistryGrowStep >= mark && Of(L).Interrupt.Load() != 0 {
+	if pending(L) {
 		Of(L).OnInterrupt(L)
 	}
 }
 
 func opJmp(L *lua.LState, inst uint32, _ *Frame) int {
-	Check(L)
+	if pending(L) {
+		Of(L).OnInterrupt(L)
+	}
 	Current(L).Pc += int(inst&0x3ffff) - 0x1ffff
 	return 0
 }
 
 func opForLoop(L *lua.LState, inst uint32, base *Frame) int {
-	Check(L)
+	if pending(L) {
+		Of(L).OnInterrupt(L)
+	}
 	return original[lua.OP_FORLOOP](L, inst, base)
 }
 
@@ -129,21 +139,36 @@ func opConcat(L *lua.LState, inst uint32, base *Frame) int {
 	return original[lua.OP_CONCAT](L, inst, base)
 }
 
+// opSetTable stores into the array part of a plain table by itself, which pays
+// for the look at the key, and watches lists that grow across MaxArray.
 func opSetTable(L *lua.LState, inst uint32, base *Frame) int {
 	f := Current(L)
 	reg := registryOf(L).array
-	var key lua.LValue
-	if b := int(inst & 0x1ff); b&0x100 != 0 {
-		key = f.Fn.Proto.Constants[b&0xff]
-	} else {
-		key = reg[f.LocalBase+b]
+	t, ok := reg[f.LocalBase+int(inst>>18)&0xff].(*lua.LTable)
+	if !ok {
+		return original[lua.OP_SETTABLE](L, inst, base)
 	}
-	if n, ok := key.(lua.LNumber); ok && n >= MaxArray-1 && n <= MaxArray {
-		if t, ok := reg[f.LocalBase+int(inst>>18)&0xff].(*lua.LTable); ok {
-			CheckList(L, t, int(n))
-		}
+	n, ok := rk(f, reg, int(inst&0x1ff)).(lua.LNumber)
+	if !ok {
+		return original[lua.OP_SETTABLE](L, inst, base)
+	}
+	i := int(n)
+	if array := arrayOf(t); i >= 1 && i <= len(array) && lua.LNumber(i) == n && t.Metatable == lua.LNil && i < MaxArray-1 {
+		array[i-1] = rk(f, reg, int(inst>>9)&0x1ff)
+		return 0
+	}
+	if n >= MaxArray-1 && n <= MaxArray {
+		CheckList(L, t, i)
 	}
 	return original[lua.OP_SETTABLE](L, inst, base)
+}
+
+// rk is an operand: a constant or a register.
+func rk(f *Frame, reg []lua.LValue, x int) lua.LValue {
+	if x&0x100 != 0 {
+		return f.Fn.Proto.Constants[x&0xff]
+	}
+	return reg[f.LocalBase+x]
 }
 
 func opSetList(L *lua.LState, inst uint32, base *Frame) int {
@@ -159,6 +184,18 @@ func opSetList(L *lua.LState, inst uint32, base *Frame) int {
 		L.RaiseError("%s", tooLong(n))
 	}
 	return original[lua.OP_SETLIST](L, inst, base)
+}
+
+// opLen catches a list that crossed MaxArray in an order CheckList cannot see,
+// for instance filled from its end: better an error than a wrong length.
+func opLen(L *lua.LState, inst uint32, base *Frame) int {
+	if b := int(inst & 0x1ff); b&0x100 == 0 {
+		t, ok := registryOf(L).array[Current(L).LocalBase+b].(*lua.LTable)
+		if ok && ArrayLen(t) == MaxArray-1 && t.RawGetH(lua.LNumber(MaxArray)) != lua.LNil && dense(t, MaxArray-1) {
+			L.RaiseError("%s", tooLong(MaxArray))
+		}
+	}
+	return original[lua.OP_LEN](L, inst, base)
 }
 
 func tooLong(n int) string {
