@@ -159,6 +159,7 @@ func (in *Instance) installData() {
 			}
 			return plain(L)
 		})
+		f.Upvalues = stock.Upvalues // pairs and ipairs keep their iterator there
 		t.RawSetString(name, f)
 		return f
 	}
