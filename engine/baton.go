@@ -15,7 +15,11 @@ const (
 
 // takeBaton takes the baton of an idle loop. Any goroutine.
 func (l *Loop) takeBaton() bool {
-	return l.state.Load() == idle && l.state.CompareAndSwap(idle, running)
+	if l.state.Load() == idle && l.state.CompareAndSwap(idle, running) {
+		l.awake()
+		return true
+	}
+	return false
 }
 
 // notify makes sure that what was posted is seen: a loop that runs looks again
@@ -139,6 +143,7 @@ func (l *Loop) watch(f *Fiber) bool {
 		if !l.state.CompareAndSwap(idle, running) {
 			return false
 		}
+		l.awake()
 		l.kicked.Store(false)
 		l.fetch()
 		return true

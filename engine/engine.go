@@ -42,6 +42,8 @@ type Engine struct {
 	started    time.Time
 	draining   atomic.Bool
 	stopped    chan struct{}
+	dozing     atomic.Bool   // the watchdog sleeps
+	roused     chan struct{} // cap 1: wakes it
 	background sync.WaitGroup
 }
 
@@ -51,7 +53,7 @@ func New(o Options, h Handler) (*Engine, error) {
 		return nil, err
 	}
 	o.setDefaults()
-	e := &Engine{opts: o, handler: h, log: o.Logger, started: time.Now(), stopped: make(chan struct{})}
+	e := &Engine{opts: o, handler: h, log: o.Logger, started: time.Now(), stopped: make(chan struct{}), roused: make(chan struct{}, 1)}
 	if g, ok := h.(interface{ Gone(*Session) }); ok {
 		e.gone = g.Gone
 	}

@@ -26,16 +26,27 @@ func (e *Engine) watchdog() {
 	seen := make([]sight, len(e.loops))
 	tick := time.NewTicker(flushStretch)
 	defer tick.Stop()
-	for {
+	for calm := 0; ; {
 		select {
 		case <-e.stopped:
 			return
 		case <-tick.C:
 		}
+		if calm++; calm > dozeAfter {
+			tick.Stop()
+			if !e.doze() {
+				return
+			}
+			tick.Reset(flushStretch)
+			calm = 0
+		}
 		now := nanotime()
 		for i, l := range e.loops {
 			s := &seen[i]
 			stretch := l.stretch.Load()
+			if l.state.Load() != idle {
+				calm = 0
+			}
 			if l.state.Load() == idle || s.stretch != stretch {
 				*s = sight{stretch: stretch, since: now, again: flushStretch}
 				continue
@@ -49,6 +60,38 @@ func (e *Engine) watchdog() {
 				l.killed.Store(stretch)
 				l.Interrupt.Or(interruptStop)
 			}
+		}
+	}
+}
+
+// dozeAfter is how many looks in a row must find every loop at rest before the
+// watchdog goes to sleep itself.
+const dozeAfter = 50
+
+// doze sleeps until a loop runs again. It reports false when the engine stops.
+func (e *Engine) doze() bool {
+	e.dozing.Store(true)
+	for _, l := range e.loops {
+		if l.state.Load() != idle {
+			e.dozing.Store(false)
+			return true
+		}
+	}
+	select {
+	case <-e.roused:
+		return true
+	case <-e.stopped:
+		return false
+	}
+}
+
+// awake is called by whoever has just taken the baton of an idle loop. Either
+// it sees the watchdog dozing, or the watchdog sees the loop running.
+func (l *Loop) awake() {
+	if e := l.eng; e.dozing.Load() && e.dozing.CompareAndSwap(true, false) {
+		select {
+		case e.roused <- struct{}{}:
+		default: // one is on its way
 		}
 	}
 }
