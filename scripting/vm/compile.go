@@ -21,7 +21,7 @@ const (
 	maxFile    = 4 << 20   // a script file
 	maxText    = 256 << 10 // text given to load and loadstring
 	maxNesting = 200       // blocks, brackets and signs inside each other
-	maxDepth   = 20_000    // operators in a row, which nest in the syntax tree
+	maxDepth   = 5000      // operators in a row, which nest in the syntax tree
 )
 
 // Chunk is compiled code. It is never changed, and shared by all VMs.

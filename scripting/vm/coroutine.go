@@ -43,7 +43,14 @@ func (v *VM) openCoroutine() {
 		if !ok || fn.IsG {
 			argError(L, 1, "Lua function expected")
 		}
-		co, _ := v.L.NewThread()
+		var co *lua.LState
+		if n := len(v.spare); n > 0 {
+			co = v.spare[n-1]
+			v.spare[n-1] = nil
+			v.spare = v.spare[:n-1]
+		} else {
+			co, _ = v.L.NewThread()
+		}
 		place(co, coroutine, 0, MaxFrames)
 		co.Env = L.Env
 		co.Push(hook)
@@ -52,13 +59,21 @@ func (v *VM) openCoroutine() {
 	}
 	v.register("coroutine", map[string]lua.LGFunction{
 		"create": func(L *lua.LState) int {
-			L.Push(create(L))
+			co := create(L)
+			expose(co)
+			L.Push(co)
 			return 1
 		},
 		"wrap": func(L *lua.LState) int {
 			co := create(L)
 			L.Push(v.L.NewFunction(func(L *lua.LState) int {
+				if co == nil {
+					Raise(L, "cannot resume dead coroutine")
+				}
 				n, ok := v.resume(L, co, 1)
+				if ok && co.Dead && v.recycle(co) {
+					co = nil
+				}
 				if !ok {
 					lv := L.Get(-1)
 					if s, isText := lv.(lua.LString); isText {
@@ -79,7 +94,14 @@ func (v *VM) openCoroutine() {
 			L.Insert(lua.LBool(ok), L.GetTop()-n+1)
 			return n + 1
 		},
-		"running": func(L *lua.LState) int { L.Push(running(L)); return 1 },
+		"running": func(L *lua.LState) int {
+			lv := running(L)
+			if co, ok := lv.(*lua.LState); ok {
+				expose(co)
+			}
+			L.Push(lv)
+			return 1
+		},
 		"status": func(L *lua.LState) int {
 			co, ok := L.Get(1).(*lua.LState)
 			if !ok {
@@ -100,6 +122,24 @@ func running(L *lua.LState) lua.LValue {
 		return L
 	}
 	return lua.LNil
+}
+
+// exposed in Options.RegistryMaxSize marks a coroutine that the script has as a
+// value; nothing reads that option after a thread was made.
+const exposed = -1
+
+func expose(co *lua.LState) { co.Options.RegistryMaxSize = exposed }
+
+// recycle keeps the thread of a coroutine that has run to its end, if nobody
+// but its wrap function ever knew it. A new thread costs 16 KB.
+func (v *VM) recycle(co *lua.LState) bool {
+	if co.Options.RegistryMaxSize == exposed || len(v.spare) >= maxPool || inside.Current(co) != nil || inside.Slots(co) > keepSlots {
+		return false
+	}
+	co.Dead = false
+	co.SetTop(0)
+	v.spare = append(v.spare, co)
+	return true
 }
 
 // statusOf is co's status as seen from L. A coroutine that another fiber is in

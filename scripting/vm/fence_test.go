@@ -24,7 +24,7 @@ print(coroutine.resume(a))`, "true\ttrue\tfalse\tcannot resume normal coroutine"
 		{"long concat", `print(loadstring("return 1" .. (" ..1"):rep(60000)))`, "expression too complex"},
 		{"long index", `print(loadstring("return a" .. (".a"):rep(100000)))`, "expression too complex"},
 		{"long calls", `print(loadstring("return a" .. ("()"):rep(100000)))`, "expression too complex"},
-		{"long elseif", `print(loadstring("if a then " .. ("elseif a then "):rep(15000) .. "end"))`, ""},
+		{"long elseif", `print(loadstring("if a then " .. ("elseif a then "):rep(4000) .. "end"))`, ""},
 		{"big source", `print(loadstring(("x=1 "):rep(100000)))`, "source too large (limit 262144 bytes)"},
 		{"endless reader", `print(load(function() return "x=1 " end))`, "source too large"},
 		{"nested pattern", `print(pcall(string.find, "x", ("("):rep(1e6)))`, "pattern too long (1000000 bytes, limit 65536)"},

@@ -150,7 +150,7 @@ func RaiseUncatchable(L *lua.LState, e *Error) {
 	}
 	if e.Traceback == "" {
 		e.locate(L, 0)
-		e.Traceback = traceback(L, 0)
+		e.Traceback = fullTrace(L)
 	}
 	L.Error(&lua.LUserData{Value: e, Metatable: lua.LNil}, 0)
 }

@@ -221,3 +221,21 @@ func (v *VM) Traceback(L *lua.LState, msg string, level int) string {
 	}
 	return t
 }
+
+// FullTraceback is the whole way from the host to L: where debug.traceback ends
+// at the start of a coroutine, it goes on with whoever resumed it.
+func (v *VM) FullTraceback(L *lua.LState) string { return fullTrace(L) }
+
+func fullTrace(L *lua.LState) string {
+	t := traceback(L, 0)
+	for {
+		for kindOf(L) == guard && L.Parent != nil {
+			L = L.Parent
+		}
+		if kindOf(L) < coroutine || L.Parent == nil {
+			return t
+		}
+		L = L.Parent
+		t += "\nresumed by" + strings.TrimPrefix(traceback(L, 0), "stack traceback")
+	}
+}

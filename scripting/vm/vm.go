@@ -93,6 +93,7 @@ type VM struct {
 	loading map[string]*loadWait
 	runners []*Thread
 	guards  []*Thread
+	spare   []*lua.LState // threads of finished coroutines
 	dead    [8]deadCoroutine
 	deadAt  int
 	out     []byte
@@ -154,7 +155,7 @@ func (v *VM) Close() {
 	}
 	v.closed = true
 	v.FlushOutput()
-	v.runners, v.guards = nil, nil
+	v.runners, v.guards, v.spare = nil, nil, nil
 	v.dead = [len(v.dead)]deadCoroutine{}
 	v.L.Close()
 }

@@ -329,3 +329,58 @@ func TestInterruptLoops(t *testing.T) {
 		})
 	}
 }
+
+func TestFullTraceback(t *testing.T) {
+	v, h := newVM(t)
+	h.interrupt = func(L *lua.LState) { RaiseUncatchable(L, &Error{Message: "stop"}) }
+	v.SetGlobal("arm", v.Function(func(*lua.LState) int { v.opt.Interrupt.Store(1); return 0 }))
+	err := v.do(t, `local function spin() arm() while true do end end
+pcall(function()
+  coroutine.wrap(function() pcall(spin) end)()
+end)`)
+	v.opt.Interrupt.Store(0)
+	want := `stack traceback:
+	app.lua:1: in function <app.lua:1>
+	[C]: in function 'pcall'
+	app.lua:3: in function <app.lua:3>
+resumed by:
+	[C]: ?
+	app.lua:3: in function <app.lua:2>
+	[C]: in function 'pcall'
+	app.lua:2: in main chunk
+	[C]: ?`
+	if err == nil || err.Traceback != want || err.Line != 1 || err.File != "app.lua" {
+		t.Fatal(err.Full())
+	}
+}
+
+// The thread of a wrapped coroutine is used again only when the script cannot
+// see that it is the same one.
+func TestCoroutineReuse(t *testing.T) {
+	v, h := newVM(t)
+	if err := v.do(t, `local w = coroutine.wrap(function(a) coroutine.yield(a) return "end" end)
+print(w(1), w(), pcall(w))
+local x = coroutine.wrap(function() return "other" end)
+print(pcall(w)) print(x()) print(pcall(w)) print(pcall(x))
+local me local y = coroutine.wrap(function() me = coroutine.running() end) y()
+local z = coroutine.wrap(function() coroutine.yield(coroutine.running() ~= me) end)
+print(z(), coroutine.status(me), coroutine.resume(me))
+for i = 1, 1000 do local n = 0 for k in coroutine.wrap(function() for j = 1, 3 do coroutine.yield(j) end end) do n = n + k end assert(n == 6) end
+local t = coroutine.wrap(function() return coroutine.yield("tail") end) print(t(), t("last"), pcall(t))`); err != nil {
+		t.Fatal(err.Full())
+	}
+	want := `1	end	false	cannot resume dead coroutine
+false	cannot resume dead coroutine
+other
+false	cannot resume dead coroutine
+false	cannot resume dead coroutine
+true	dead	false	cannot resume dead coroutine
+tail	last	false	cannot resume dead coroutine
+`
+	if got := h.out.String(); got != want {
+		t.Fatalf("got:\n%s\nwant:\n%s", got, want)
+	}
+	if len(v.spare) == 0 || len(v.spare) > 4 {
+		t.Fatal(len(v.spare), "spare threads")
+	}
+}
