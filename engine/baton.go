@@ -123,36 +123,43 @@ func (l *Loop) rest(f *Fiber) bool {
 	return !f.quit
 }
 
-// watch waits for the poller; the baton may be taken meanwhile. When events
-// come while somebody else runs the loop, kicked tells them to go round again.
+// watch waits for the poller; the baton may be taken meanwhile.
 func (l *Loop) watch(f *Fiber) bool {
 	l.watched = true
-	first := true
-	ok := l.poller.wait(func() bool {
-		if first {
-			// What came between the last poll and the start of this wait
-			// would not be announced again.
-			first = false
-			if l.fetch() {
-				return true
-			}
-			l.state.Store(idle)
-			return (l.mail.full.Load() || l.kicked.Load()) && l.state.CompareAndSwap(idle, running)
-		}
-		l.kicked.Store(true)
-		if !l.state.CompareAndSwap(idle, running) {
-			return false
-		}
-		l.awake()
-		l.kicked.Store(false)
-		l.fetch()
-		return true
-	})
-	if !ok {
+	if f.tryFunc == nil {
+		f.tryFunc = f.try // once: an idle turn allocates nothing
+	}
+	f.tried = false
+	if !l.poller.wait(f.tryFunc) {
 		return false // the poller was closed: the loop has stopped
 	}
 	l.watched = false
 	l.cur = f
+	return true
+}
+
+// try is called when the wait for the poller begins, and each time events may
+// have come; true ends the wait, with the baton. When events come while
+// somebody else runs the loop, kicked tells them to go round again.
+func (f *Fiber) try(uintptr) bool {
+	l := f.loop
+	if !f.tried {
+		// What came between the last poll and the start of this wait would
+		// not be announced again.
+		f.tried = true
+		if l.fetch() {
+			return true
+		}
+		l.state.Store(idle)
+		return (l.mail.full.Load() || l.kicked.Load()) && l.state.CompareAndSwap(idle, running)
+	}
+	l.kicked.Store(true)
+	if !l.state.CompareAndSwap(idle, running) {
+		return false
+	}
+	l.awake()
+	l.kicked.Store(false)
+	l.fetch()
 	return true
 }
 

@@ -52,6 +52,9 @@ type Fiber struct {
 
 	job     func(*Fiber) // what to run at the next wake, before the loop
 	jobRoot Root
+	tryFunc func(uintptr) bool // f.try, made once
+	tried   bool
+
 	starter *Fiber // of a co.go: gets the baton back at the first wait
 	quit    bool
 }

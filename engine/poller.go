@@ -53,9 +53,7 @@ func (p *poller) poll() int {
 
 // wait calls try, and again each time something may be ready, until it is true.
 // It reports false once the poller is closed.
-func (p *poller) wait(try func() bool) bool {
-	return p.raw.Read(func(uintptr) bool { return try() }) == nil
-}
+func (p *poller) wait(try func(uintptr) bool) bool { return p.raw.Read(try) == nil }
 
 func (p *poller) close() { p.file.Close() }
 
