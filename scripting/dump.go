@@ -35,8 +35,8 @@ func describeWaiting(name string, l *engine.Loop) string {
 	out := fmt.Sprintf("%s: %d fibers wait\n", name, len(list))
 	for _, i := range list {
 		out += fmt.Sprintf("  fiber %d waits in %s for %v", i.ID, i.What, i.For.Round(time.Millisecond))
-		if c, ok := i.Data.(*call); ok && c.th != nil {
-			out += ": " + c.in.vm.Traceback(c.th.State(), c.Where(), 0)
+		if c, ok := i.Data.(*call); ok && c.at != nil {
+			out += ": " + c.Where() + "\n" + c.in.vm.FullTraceback(c.at)
 		}
 		out += "\n"
 	}

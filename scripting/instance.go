@@ -60,7 +60,7 @@ type call struct {
 	name  string // where ev does not say it: "timer", "co.go"
 	fd    engine.SessionID
 	th    *vm.Thread
-	limit *engine.Timer
+	at    *lua.LState // the innermost thread while the call waits
 }
 
 // Where names the callback and the place where it waits. Baton holder.
@@ -70,8 +70,8 @@ func (c *call) Where() string {
 		name = c.ev.String()
 	}
 	where := fmt.Sprintf("%s (worker %d, generation %d)", name, c.in.loop.ID(), c.in.gen.id)
-	if c.th != nil {
-		if at := c.in.vm.Place(c.th.State()); at != "" {
+	if c.at != nil {
+		if at := c.in.vm.Place(c.at); at != "" {
 			where += " at " + at
 		}
 	}
@@ -121,9 +121,9 @@ func (in *Instance) Block(L *lua.LState, what string, f func(ctx context.Context
 		f(context.Background())
 		return nil
 	}
-	m := in.vm.Suspend(L)
+	p := in.park(L)
 	err := in.loop.Current().Block(what, f)
-	in.vm.Restore(m)
+	p.back()
 	return err
 }
 
@@ -214,17 +214,28 @@ func (in *Instance) run(f *engine.Fiber, ev event, name string, fn *lua.LFunctio
 	return err
 }
 
-// Wait is the state around one wait of a Go function that Lua called.
-//
-//	defer-free use:  w := in.Park(L); v, err := f.Something(); w.Back()
+// parked is kept around every wait of a Go function that Lua called: whoever
+// runs meanwhile may change which thread is the VM's current one.
 type parked struct {
 	in *Instance
 	m  vm.Mark
+	c  *call
 }
 
-func (in *Instance) park(L *lua.LState) parked { return parked{in, in.vm.Suspend(L)} }
+func (in *Instance) park(L *lua.LState) parked {
+	c, _ := in.loop.Current().Data.(*call)
+	if c != nil {
+		c.at = L
+	}
+	return parked{in, in.vm.Suspend(L), c}
+}
 
-func (p parked) back() { p.in.vm.Restore(p.m) }
+func (p parked) back() {
+	if p.c != nil {
+		p.c.at = nil
+	}
+	p.in.vm.Restore(p.m)
+}
 
 // mustRun refuses what a script may not do while it only declares.
 func (in *Instance) mustRun(L *lua.LState, what string) {

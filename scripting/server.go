@@ -262,9 +262,9 @@ func (so *serverObject) send(L *lua.LState) int {
 	s, err := so.session(L, 2)
 	if err == nil {
 		f := in.loop.Current()
-		m := in.vm.Suspend(L)
+		p := in.park(L)
 		err = f.Send(s, string(data))
-		in.vm.Restore(m)
+		p.back()
 		if err != nil {
 			raiseCancel(L, f, err)
 		}
