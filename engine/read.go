@@ -245,19 +245,21 @@ func (l *Loop) handOff() {
 func (l *Loop) checkBacklog(s *Session) {
 	o := &l.eng.opts
 	s.lockIn()
-	before := s.pause
+	before, list := s.pause, false
 	if s.in.n > o.InboxEvents || s.in.bytes.Load() > int64(o.InboxBytes) {
 		s.pause |= pauseInbox
 	}
 	if s.in.n > 0 && s.worker.backlog.Load() > o.WorkerBytes {
 		s.pause |= pauseWorker
+		list = !s.starved
+		s.starved = true
 	}
 	now := s.pause
 	s.unlockIn()
 	if now == before {
 		return
 	}
-	if now&^before&pauseWorker != 0 {
+	if list {
 		w := s.worker
 		w.starved.Lock()
 		w.starved.list = append(w.starved.list, s)

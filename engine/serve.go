@@ -69,15 +69,22 @@ func (l *Loop) handled(bytes int64) {
 	}
 }
 
-// eased switches reading on again at half of what switched it off. With the
-// inbox locked.
+// eased switches reading on again at half of what switched it off. A session
+// with nothing left is not what fills the worker: it is read whatever others
+// have, so that their waiting callbacks cannot stall it. With the inbox locked.
 func (l *Loop) eased(s *Session) bool {
-	o := &l.eng.opts
-	if s.pause&pauseInbox == 0 || s.in.n > o.InboxEvents/2 || s.in.bytes.Load() > int64(o.InboxBytes)/2 {
+	if s.pause == 0 {
 		return false
 	}
-	s.pause &^= pauseInbox
-	return true
+	o := &l.eng.opts
+	before := s.pause
+	if s.in.n <= o.InboxEvents/2 && s.in.bytes.Load() <= int64(o.InboxBytes)/2 {
+		s.pause &^= pauseInbox
+	}
+	if s.in.n == 0 {
+		s.pause &^= pauseWorker
+	}
+	return s.pause != before
 }
 
 // feedStarved switches reading on for the sessions that the worker's budget
@@ -90,6 +97,7 @@ func (l *Loop) feedStarved() {
 	for _, s := range list {
 		s.lockIn()
 		s.pause &^= pauseWorker
+		s.starved = false
 		s.unlockIn()
 		s.mu.Lock()
 		s.tellReactor()

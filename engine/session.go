@@ -55,6 +55,7 @@ type Session struct {
 	receiving bool
 	receiver  Waiter // of server:recv
 	pause     pauseBits
+	starved   bool // stands in its worker's list of sessions over WorkerBytes
 
 	mu        sync.Mutex // the outbox lock; a leaf but for mailbox.mu
 	fd        int
