@@ -55,12 +55,12 @@ type Instance struct {
 
 // call is one callback being run.
 type call struct {
-	in    *Instance
-	ev    event
-	name  string // where ev does not say it: "timer", "co.go"
-	fd    engine.SessionID
-	th    *vm.Thread
-	at    *lua.LState // the innermost thread while the call waits
+	in   *Instance
+	ev   event
+	name string // where ev does not say it: "timer", "co.go"
+	fd   engine.SessionID
+	th   *vm.Thread
+	at   *lua.LState // the innermost thread while the call waits
 }
 
 // Where names the callback and the place where it waits. Baton holder.

@@ -1,0 +1,350 @@
+package scripting
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"swoon/engine"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// set resolves one setting and returns its fault, or "".
+func set(name string, v lua.LValue) (*Settings, string) {
+	s, faults := resolve([]given{{name, v, "here"}})
+	return s, strings.Join(faults, "\n")
+}
+
+func TestSettingsTakeWhatTheyShould(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		value lua.LValue
+		get   func(*Settings) any
+		want  any
+	}{
+		{"host", lua.LString("::1"), func(s *Settings) any { return s.Host }, "::1"},
+		{"port", lua.LNumber(0), func(s *Settings) any { return s.Port }, 0},
+		{"port", lua.LString("65535"), func(s *Settings) any { return s.Port }, 65535},
+		{"mode", lua.LNumber(2), func(s *Settings) any { return s.Mode }, engine.Process},
+		{"mode", lua.LString("Base"), func(s *Settings) any { return s.Mode }, engine.Base},
+		{"worker_num", lua.LNumber(1024), func(s *Settings) any { return s.Workers }, 1024},
+		{"max_conn", lua.LNumber(7), func(s *Settings) any { return s.MaxConnection }, 7},
+		{"max_coro_num", lua.LNumber(7), func(s *Settings) any { return s.MaxCoroutine }, 7},
+		{"socket_buffer_size", lua.LString("2M"), func(s *Settings) any { return s.SocketBuffer }, 2 << 20},
+		{"socket_buffer_size", lua.LString(" 64 k "), func(s *Settings) any { return s.SocketBuffer }, 64 << 10},
+		{"socket_buffer_size", lua.LString("1G"), func(s *Settings) any { return s.SocketBuffer }, 1 << 30},
+		{"socket_buffer_size", lua.LString("1.5M"), func(s *Settings) any { return s.SocketBuffer }, 3 << 19},
+		{"close_timeout", lua.LNumber(0.25), func(s *Settings) any { return s.CloseTimeout }, 250 * time.Millisecond},
+		{"max_execution_time", lua.LNumber(0), func(s *Settings) any { return s.MaxExecution }, time.Duration(0)},
+		{"open_tcp_nodelay", lua.LFalse, func(s *Settings) any { return s.NoDelay }, false},
+		{"error_policy", lua.LString("keep"), func(s *Settings) any { return s.KeepOnError }, true},
+		{"log_level", lua.LNumber(4), func(s *Settings) any { return s.LogLevel.String() }, "WARN"},
+		{"log_level", lua.LString("ERROR"), func(s *Settings) any { return s.LogLevel.String() }, "ERROR"},
+		{"dispatch_mode", lua.LNumber(2), func(s *Settings) any { return s.Workers > 0 }, true},
+	} {
+		s, fault := set(c.name, c.value)
+		if got := c.get(s); fault != "" || got != c.want {
+			t.Errorf("%s = %s: %v, %q; want %v", c.name, c.value, got, fault, c.want)
+		}
+	}
+}
+
+func TestSettingsRefuseWhatTheyMust(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		value lua.LValue
+		want  string
+	}{
+		{"port", lua.LNumber(65536), "65536 is not in 0..65535"},
+		{"port", lua.LNumber(-1), "-1 is not in 0..65535"},
+		{"port", lua.LNumber(1.5), "whole number expected, got number (1.5)"},
+		{"port", lua.LNumber(math.NaN()), "whole number expected"},
+		{"port", lua.LString("http"), `whole number expected, got string ("http")`},
+		{"host", lua.LString(""), "the string is empty"},
+		{"host", lua.LNumber(1), "string expected, got number (1)"},
+		{"worker_num", lua.LNumber(0), "0 is not in 1..1024"},
+		{"close_timeout", lua.LNumber(0), "0 seconds is not in 0.001..3600"},
+		{"close_timeout", lua.LNumber(math.NaN()), "seconds is not in"},
+		{"close_timeout", lua.LNumber(math.Inf(1)), "seconds is not in"},
+		{"socket_buffer_size", lua.LString("2X"), `number of bytes (or a string such as "2M") expected`},
+		{"socket_buffer_size", lua.LString("M"), `number of bytes (or a string such as "2M") expected`},
+		{"socket_buffer_size", lua.LString(""), `number of bytes (or a string such as "2M") expected`},
+		{"socket_buffer_size", lua.LString("2G"), `"2G" is not in 4096..1073741824 bytes`},
+		{"socket_buffer_size", lua.LString("1e300G"), "is not in 4096..1073741824 bytes"},
+		{"hot_reload", lua.LNumber(1), "boolean expected, got number (1)"},
+		{"mode", lua.LString("threads"), `"threads" is neither "base" nor "process"`},
+		{"mode", lua.LNumber(3), "swoole.THREAD is not a mode here"},
+		{"error_policy", lua.LString("ignore"), `"ignore" is neither "close" nor "keep"`},
+		{"log_level", lua.LString("warn"), `"warn" is not a log level (did you mean`},
+		{"dispatch_mode", lua.LNumber(11), "11 is not one of 1..10"},
+		{"dispatch_mode", lua.LNumber(1), `(other modes will need mode = "process")`},
+		{"reactor_num", lua.LNumber(1), `in base mode every worker is its own reactor (hint: mode = "process")`},
+		{"wroker_num", lua.LNumber(1), "unknown setting 'wroker_num' (did you mean 'worker_num'?)"},
+		{"package_eof", lua.LString("\n"), "setting 'package_eof' is not in this version"},
+		{"zzzzzzzzzzzzzzz", lua.LNumber(1), "unknown setting 'zzzzzzzzzzzzzzz'"},
+	} {
+		_, fault := set(c.name, c.value)
+		if !strings.Contains(fault, c.want) || !strings.HasPrefix(fault, "here: ") || !strings.Contains(fault, "'"+c.name+"'") {
+			t.Errorf("%s = %s: %q, want %q", c.name, c.value, fault, c.want)
+		}
+	}
+}
+
+// Every row of the table must take its own default, as docs print it, and
+// refuse a table.
+func TestEverySettingTakesItsDefault(t *testing.T) {
+	for _, row := range settingTable {
+		if row.doc == "" || row.def == "" {
+			t.Errorf("%s: no doc or default", row.name)
+		}
+		if _, fault := set(row.name, &lua.LTable{}); fault == "" {
+			t.Errorf("%s takes a table", row.name)
+		}
+		var v lua.LValue = lua.LString(strings.Trim(row.def, `"`))
+		if row.def == "true" || row.def == "false" {
+			v = lua.LBool(row.def == "true")
+		}
+		switch row.name {
+		case "worker_num", "reactor_num", "log_file":
+			continue // the default is a rule
+		}
+		a, fault := set(row.name, v)
+		if fault != "" {
+			t.Errorf("%s = %s: %s", row.name, row.def, fault)
+			continue
+		}
+		a.Given = nil
+		b := defaultSettings()
+		b.Given = nil
+		if fmt.Sprintf("%+v", a) != fmt.Sprintf("%+v", b) {
+			t.Errorf("%s: the default in the table is not the default:\n%+v\n%+v", row.name, a, b)
+		}
+	}
+}
+
+func TestFaultsAreReportedTogether(t *testing.T) {
+	_, _, err := load(t, `
+server:set{ worker_num = 0, prot = 1, task_worker_num = 1 }
+server:set{ [1] = 2 }
+server:on("Recieve", function() end)
+server:on("Packet", function() end)
+server:on("Close", 12)
+function onConect() end
+function onFinish() end
+`)
+	var le *LoadError
+	if !errors.As(err, &le) || len(le.Faults) == 0 {
+		t.Fatalf("%v", err)
+	}
+	for _, want := range []string{
+		"app.lua:2: setting 'worker_num': 0 is not in 1..1024",
+		"app.lua:2: unknown setting 'prot' (did you mean 'port'?)",
+		"app.lua:3: server:set: the name of a setting must be a string, not number (1)",
+		"app.lua:4: server:on: unknown event 'Recieve' (did you mean 'Receive'?)",
+		"app.lua:5: server:on: event 'Packet' is not in this version",
+		"app.lua:6: server:on: the callback for 'Close' must be a function, not number",
+		"app.lua:7: unknown callback 'onConect' (did you mean 'onConnect'?)",
+		"app.lua: there is no onReceive: a TCP server needs function onReceive(server, fd, reactor_id, data)",
+		"app.lua: task_worker_num is set, but there is no onTask",
+	} {
+		n := 0
+		for _, f := range le.Faults {
+			if f == want {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%q is reported %d times in\n%s", want, n, err)
+		}
+	}
+}
+
+func TestFlagsBeatTheScript(t *testing.T) {
+	h, out, err := load(t, receives+`server:set{ port = 1000, worker_num = 2 } print(server.port, server.setting.worker_num)`,
+		[2]string{"port", "2000"}, [2]string{"hot_reload", "false"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := h.Settings(); s.Port != 2000 || s.Workers != 2 || s.HotReload {
+		t.Errorf("%+v", s)
+	}
+	if got := out.String(); got != "2000\t2\n" {
+		t.Errorf("the script saw %q", got)
+	}
+	_, _, err = load(t, receives, [2]string{"port", "x"})
+	if err == nil || !strings.Contains(err.Error(), "--set port: setting 'port': whole number expected") {
+		t.Error(err)
+	}
+}
+
+func TestCallbackGivenTwice(t *testing.T) {
+	_, _, err := load(t, "server:on('receive', function() end)\nfunction onReceive() end")
+	if err == nil || !strings.Contains(err.Error(), "app.lua:2: callback 'onReceive' is given twice: here as a global function, and at app.lua:1 by server:on") {
+		t.Error(err)
+	}
+	_, _, err = load(t, receives+"function onreceive() end\nfunction onTick() end\nfunction once() end\n")
+	if err != nil {
+		t.Errorf("names that only look like callbacks: %v", err)
+	}
+	_, _, err = load(t, receives+"function onPacket() end")
+	if err == nil || !strings.Contains(err.Error(), "app.lua:2: callback 'onPacket' is not in this version") {
+		t.Error(err)
+	}
+	_, _, err = load(t, "function OnReceive() end\nfunction onREceive() end\nfunction onReceive() end")
+	if err == nil || !strings.Contains(err.Error(), "app.lua:2: callback 'onREceive': write it 'onReceive'") {
+		t.Error(err)
+	}
+}
+
+func TestDifferences(t *testing.T) {
+	a, _ := resolve([]given{{"port", lua.LNumber(1), ""}, {"host", lua.LString("a"), ""}})
+	b, _ := resolve([]given{{"port", lua.LNumber(2), ""}, {"host", lua.LString("a"), ""}, {"worker_num", lua.LNumber(3), ""}})
+	if got, want := strings.Join(differences(a, b), "; "), "port: 1 -> 2; worker_num: (default) -> 3"; got != want {
+		t.Errorf("%q", got)
+	}
+	if d := differences(a, a); len(d) != 0 {
+		t.Error(d)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	for e := range numEvents {
+		for _, name := range []string{eventNames[e], "on" + eventNames[e], strings.ToUpper(eventNames[e]), "ON" + strings.ToLower(eventNames[e])} {
+			if got, later, ok := findEvent(name); !ok || later || got != e {
+				t.Errorf("%s: %v %v %v", name, got, later, ok)
+			}
+		}
+	}
+	for _, name := range laterEvents {
+		if _, later, ok := findEvent("on" + name); ok || !later {
+			t.Errorf("%s is not reserved", name)
+		}
+	}
+	for _, name := range []string{"", "on", "onn", "Receives", "on Receive", "onOnReceive"} {
+		if _, later, ok := findEvent(name); ok || later {
+			t.Errorf("%q is an event", name)
+		}
+	}
+	// Every name of the API page is known or reserved.
+	for _, name := range strings.Fields(`Start BeforeShutdown Shutdown ManagerStart ManagerStop WorkerStart WorkerStop WorkerExit Connect
+		Receive Packet Close BufferFull BufferEmpty Task Finish PipeMessage Timer WorkerError BeforeReload AfterReload Error`) {
+		if _, later, ok := findEvent(name); !ok && !later {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	names := []string{"worker_num", "task_worker_num", "host", "port"}
+	for in, want := range map[string]string{
+		"wroker_num": " (did you mean 'worker_num'?)", "workernum": " (did you mean 'worker_num'?)",
+		"prot": " (did you mean 'port'?)", "PORT": " (did you mean 'port'?)", "hosts": " (did you mean 'host'?)",
+		"zzzzz": "", "": "",
+	} {
+		if got := didYouMean(in, names); got != want {
+			t.Errorf("%s: %q", in, got)
+		}
+	}
+}
+
+// FuzzDistance holds the three-row distance against the full matrix.
+func FuzzDistance(f *testing.F) {
+	for _, p := range [][2]string{{"", ""}, {"abc", "acb"}, {"port", "prot"}, {"kitten", "sitting"}, {"ab", "ba"}} {
+		f.Add(p[0], p[1])
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		got := distance(a, b)
+		if len(a) > 64 || len(b) > 64 {
+			if got != len(a)+len(b) {
+				t.Errorf("too long: %d", got)
+			}
+			return
+		}
+		d := make([][]int, len(a)+1)
+		for i := range d {
+			d[i] = make([]int, len(b)+1)
+			d[i][0] = i
+		}
+		for j := range d[0] {
+			d[0][j] = j
+		}
+		for i := 1; i <= len(a); i++ {
+			for j := 1; j <= len(b); j++ {
+				cost := 1
+				if a[i-1] == b[j-1] {
+					cost = 0
+				}
+				d[i][j] = min(d[i-1][j]+1, d[i][j-1]+1, d[i-1][j-1]+cost)
+				if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+					d[i][j] = min(d[i][j], d[i-2][j-2]+1)
+				}
+			}
+		}
+		if want := d[len(a)][len(b)]; got != want {
+			t.Errorf("distance(%q, %q) = %d, want %d", a, b, got, want)
+		}
+		if back := distance(b, a); back != got {
+			t.Errorf("not symmetric: %d, %d", got, back)
+		}
+	})
+}
+
+// The errors that storm one place are shown ten times, then counted.
+func TestStorm(t *testing.T) {
+	var s storm
+	shown, hidden := 0, 0
+	for range 1000 {
+		if n, ok := s.allow("onReceive", "app.lua", 3); ok {
+			shown++
+			hidden += n
+		}
+	}
+	if shown < stormShow || shown > stormShow+5 { // a slow machine: once a second
+		t.Errorf("%d of 1000 shown", shown)
+	}
+	for _, other := range []struct {
+		what, file string
+		line       int
+	}{{"onConnect", "app.lua", 3}, {"onReceive", "lib.lua", 3}, {"onReceive", "app.lua", 4}} {
+		if n, ok := s.allow(other.what, other.file, other.line); !ok || n != 0 {
+			t.Errorf("%v is hidden by a storm elsewhere", other)
+		}
+	}
+	// A second later the next one is shown, with what was not.
+	g := s.seen["onReceive app.lua:3"]
+	g.last -= 2 * second
+	if n, ok := s.allow("onReceive", "app.lua", 3); !ok || n+hidden+shown != 1000 {
+		t.Errorf("after a second: %v, %d not shown, %d + %d before", ok, n, shown, hidden)
+	}
+	if _, ok := s.allow("onReceive", "app.lua", 3); ok {
+		t.Error("two shown within a second of the storm")
+	}
+	// When it has been quiet for long, it is a new storm.
+	g.last -= 20 * second
+	for i := range stormShow {
+		if _, ok := s.allow("onReceive", "app.lua", 3); !ok {
+			t.Errorf("only %d shown after a calm", i)
+			break
+		}
+	}
+}
+
+func TestKnownSettingsAreSortedOut(t *testing.T) {
+	for _, row := range settingTable {
+		if _, fault := set(row.name, lua.LNil); strings.Contains(fault, "not in this version") {
+			t.Errorf("%s is in the table and said to be missing", row.name)
+		}
+	}
+	names := append([]string(nil), settingNames()...)
+	sort.Strings(names)
+	for _, want := range []string{"heartbeat_idle_time", "open_length_check", "pid_file", "callback_timeout"} {
+		if i := sort.SearchStrings(names, want); names[i] != want {
+			t.Errorf("%s is not known", want)
+		}
+	}
+}
