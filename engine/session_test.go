@@ -606,7 +606,7 @@ func TestReusedDescriptorsGetNoForeignByte(t *testing.T) {
 		}
 		for range 8 {
 			clients.Go(func() {
-				for i := range few(400) {
+				for i := range few(160) {
 					c, err := net.Dial("tcp", addr)
 					if err != nil {
 						t.Error(err)
