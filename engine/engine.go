@@ -15,6 +15,7 @@ type Engine struct {
 	opts    Options
 	handler Handler
 	gone    func(*Session) // the handler's Gone, if it has one
+	water   func(*Fiber, *Session, bool)
 	log     *slog.Logger
 
 	workers  []*Loop // run callbacks; in Base mode also the reactors
@@ -56,6 +57,9 @@ func New(o Options, h Handler) (*Engine, error) {
 	e := &Engine{opts: o, handler: h, log: o.Logger, started: time.Now(), stopped: make(chan struct{}), roused: make(chan struct{}, 1)}
 	if g, ok := h.(interface{ Gone(*Session) }); ok {
 		e.gone = g.Gone
+	}
+	if w, ok := h.(interface{ Water(*Fiber, *Session, bool) }); ok {
+		e.water = w.Water
 	}
 	e.sessions.byID = make(map[SessionID]*Session)
 	e.pool.size = o.TaskQueue

@@ -7,6 +7,8 @@ type eventKind uint8
 const (
 	evConnect eventKind = iota
 	evData
+	evFull  // the outbox has reached its high watermark
+	evEmpty // and its low one
 	evEnd
 )
 

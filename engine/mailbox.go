@@ -22,6 +22,7 @@ type letters struct {
 	adopts []*Session // new, to be owned by this reactor
 	ctl    []*Session // have a flag for their reactor to look at
 	ends   []*Session // closed by a script elsewhere: for their worker
+	water  []*Session // crossed a watermark: for their worker
 	calls  []func()   // engine work for the baton holder, no callbacks
 	jobs   []job      // callbacks
 }
@@ -83,6 +84,9 @@ func (l *Loop) takeMail() {
 	for _, s := range got.ends {
 		l.endByScript(s)
 	}
+	for _, s := range got.water {
+		l.tellWater(s)
+	}
 	for _, s := range got.ctl {
 		l.control(s)
 	}
@@ -97,7 +101,7 @@ func (l *Loop) takeMail() {
 	}
 	l.spareMail = letters{
 		fibers: reset(got.fibers), queue: reset(got.queue), adopts: reset(got.adopts), ctl: reset(got.ctl),
-		ends: reset(got.ends), calls: reset(got.calls), jobs: reset(got.jobs),
+		ends: reset(got.ends), water: reset(got.water), calls: reset(got.calls), jobs: reset(got.jobs),
 	}
 }
 

@@ -52,6 +52,8 @@ type Options struct {
 	InboxEvents int           // the same in events
 	WorkerBytes int64         // the same for all sessions of a worker
 	OutboxBytes int           // hard cap of unsent bytes of one session: socket_buffer_size
+	HighWater   int           // unsent bytes at which Water(full) is told; 0: four fifths of OutboxBytes
+	LowWater    int           // at which, after that, Water(!full) is told
 	TaskQueue   int           // tasks queued, not running
 	MaxFibers   int           // fibers waiting on one loop: max_coroutine
 	MaxSpares   int           // idle goroutines a loop keeps for the next wait
@@ -111,6 +113,7 @@ func (o *Options) setDefaults() {
 	def(&o.InboxBytes, DefaultInboxBytes)
 	def(&o.InboxEvents, DefaultInboxEvents)
 	def(&o.OutboxBytes, DefaultOutboxBytes)
+	def(&o.HighWater, o.OutboxBytes/5*4)
 	def(&o.TaskQueue, DefaultTaskQueue)
 	def(&o.MaxFibers, DefaultMaxFibers)
 	def(&o.MaxSpares, DefaultMaxSpares)
@@ -141,6 +144,10 @@ func (o *Options) Validate() error {
 	check(o.Reactors >= 0, "reactor_num: %d is negative", o.Reactors)
 	check(o.Workers == 0 || o.Reactors <= o.Workers, "reactor_num: %d is more than worker_num %d", o.Reactors, o.Workers)
 	check(o.TaskWorkers >= 0, "task_worker_num: %d is negative", o.TaskWorkers)
+	if high := o.HighWater; high > 0 && o.OutboxBytes > 0 {
+		check(high <= o.OutboxBytes, "buffer_high_watermark: %d is more than socket_buffer_size %d", high, o.OutboxBytes)
+		check(o.LowWater < high, "buffer_low_watermark: %d is not less than buffer_high_watermark %d", o.LowWater, high)
+	}
 	for _, l := range o.Listen {
 		check(l.Port >= 0 && l.Port <= 65535, "port: %d is not in 0..65535", l.Port)
 	}

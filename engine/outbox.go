@@ -127,6 +127,9 @@ func (s *Session) send(from *Loop, data string) error {
 		from.count.sends++
 		from.count.sentBytes += uint64(len(data))
 	}
+	if s.out.bytes >= s.eng.opts.HighWater {
+		s.setFull(true)
+	}
 	if from == s.worker {
 		if !s.dirty {
 			s.dirty = true
@@ -222,7 +225,22 @@ func (s *Session) flush() {
 		s.breakOff(reason)
 		return
 	}
+	if s.full && o.bytes <= s.eng.opts.LowWater {
+		s.setFull(false)
+	}
 	s.wakeSenders()
+}
+
+// setFull notes that a watermark was crossed and tells the worker. Under mu.
+func (s *Session) setFull(full bool) {
+	if s.full == full || s.eng.water == nil {
+		return
+	}
+	s.full = full
+	if !s.wetPosted {
+		s.wetPosted = true
+		s.worker.post(func(m *letters) { m.water = append(m.water, s) })
+	}
 }
 
 // writeChunks writes the chunks with one system call.

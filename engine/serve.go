@@ -8,7 +8,9 @@ import "time"
 // Handler is the script side. Its methods run as fiber f on the loop of f,
 // which may wait; the session's next event waits for them to return. A handler
 // that also has a method Gone(*Session) is told when a session has ended and
-// can no longer be found; Gone must not call the engine.
+// can no longer be found; Gone must not call the engine. One that has a method
+// Water(*Fiber, *Session, bool) is told, as an event of the session, when its
+// outbox has reached the high watermark (true) and is back at the low one.
 type Handler interface {
 	WantsConnect() bool
 	Connect(f *Fiber, s *Session)
@@ -115,6 +117,10 @@ func (l *Loop) deliver(f *Fiber, s *Session, ev event) {
 	case evData:
 		l.count.requests++
 		h.Receive(f, s, ev.data)
+	case evFull, evEmpty:
+		if s.Alive() {
+			l.eng.water(f, s, ev.kind == evFull)
+		}
 	case evConnect:
 		s.greeted = true
 		h.Connect(f, s)
@@ -154,7 +160,7 @@ func (l *Loop) release(s *Session) {
 // feedReceiver gives the next message to the callback that waits for it in
 // Recv, and returns what took is to be told. With the inbox locked.
 func (l *Loop) feedReceiver(s *Session) (ev event, resume bool) {
-	if !s.receiving || s.in.n == 0 {
+	if !s.receiving || !s.skipWater() {
 		return event{}, false
 	}
 	if s.in.one.kind != evData {
@@ -169,6 +175,36 @@ func (l *Loop) feedReceiver(s *Session) (ev event, resume bool) {
 	return s.in.pop(), l.eased(s)
 }
 
+// skipWater moves watermark events behind what a receiver waits for, and
+// reports whether there is anything else in the inbox. With the inbox locked.
+func (s *Session) skipWater() bool {
+	for range s.in.n {
+		if k := s.in.one.kind; k != evFull && k != evEmpty {
+			return true
+		}
+		s.in.push(s.in.pop())
+	}
+	return false
+}
+
+// tellWater queues the event of a crossed watermark, unless it has been
+// crossed back meanwhile.
+func (l *Loop) tellWater(s *Session) {
+	s.mu.Lock()
+	s.wetPosted = false
+	full := s.full
+	s.mu.Unlock()
+	if full == s.toldFull || s.ended {
+		return
+	}
+	s.toldFull = full
+	kind := evEmpty
+	if full {
+		kind = evFull
+	}
+	l.push(s, event{kind: kind})
+}
+
 // Recv takes the session's next message inside a callback, instead of its
 // onReceive. timeout 0 waits without limit. Baton holder.
 func (f *Fiber) Recv(s *Session, timeout time.Duration) (string, error) {
@@ -181,7 +217,7 @@ func (f *Fiber) Recv(s *Session, timeout time.Duration) (string, error) {
 		s.unlockIn()
 		return "", ErrBusy
 	}
-	if s.in.n > 0 && s.greeted && !s.cut.Load() {
+	if s.greeted && !s.cut.Load() && s.skipWater() {
 		if s.in.one.kind == evData {
 			ev := s.in.pop()
 			resume := l.eased(s)

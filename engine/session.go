@@ -54,6 +54,7 @@ type Session struct {
 	ended     bool // the last event has been handled; written under mu
 	receiving bool
 	receiver  Waiter // of server:recv
+	toldFull  bool   // what Water was told last; the worker's
 	pause     pauseBits
 	starved   bool // stands in its worker's list of sessions over WorkerBytes
 
@@ -65,6 +66,8 @@ type Session struct {
 	byScript  bool
 	dirty     bool // stands in its worker's dirty list
 	blocked   bool // the kernel takes no more: EPOLLOUT is due
+	full      bool // over the high watermark, not yet back at the low one
+	wetPosted bool // the worker will be told of it
 	ctlPosted bool // the reactor will look; true from the start until adopt does
 	out       outbox
 

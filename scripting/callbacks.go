@@ -92,6 +92,19 @@ func (h *Host) Close(f *engine.Fiber, s *engine.Session, reason engine.Reason) {
 	}
 }
 
+// Water runs onBufferFull and onBufferEmpty.
+func (h *Host) Water(f *engine.Fiber, s *engine.Session, full bool) {
+	in, ev := current(f), evBufferEmpty
+	if full {
+		ev = evBufferFull
+	}
+	if fn := in.on[ev]; fn != nil {
+		if err := in.run(f, ev, "", fn, in.server.value, boxes(s).fd); err != nil {
+			in.failed(f, ev.String(), s.ID(), err)
+		}
+	}
+}
+
 // sessionFailed applies error_policy: what was sent is flushed, the backlog
 // dropped, the session closed.
 func (in *Instance) sessionFailed(f *engine.Fiber, s *engine.Session, ev event, err *vm.Error) {

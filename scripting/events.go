@@ -15,6 +15,8 @@ const (
 	evConnect
 	evReceive
 	evClose
+	evBufferFull
+	evBufferEmpty
 	evTask
 	evFinish
 	evError
@@ -23,12 +25,12 @@ const (
 
 var eventNames = [numEvents]string{
 	"Start", "Shutdown", "WorkerStart", "WorkerStop", "WorkerError",
-	"Connect", "Receive", "Close", "Task", "Finish", "Error",
+	"Connect", "Receive", "Close", "BufferFull", "BufferEmpty", "Task", "Finish", "Error",
 }
 
 // laterEvents have a meaning that this version does not give them yet.
 var laterEvents = []string{
-	"Packet", "BufferFull", "BufferEmpty", "PipeMessage", "Timer", "WorkerExit", "ManagerStart", "ManagerStop",
+	"Packet", "PipeMessage", "Timer", "WorkerExit", "ManagerStart", "ManagerStop",
 	"BeforeShutdown", "BeforeReload", "AfterReload", "Request", "Message", "Open", "HandShake", "Disconnect",
 	"BeforeHandshakeResponse",
 }

@@ -28,6 +28,8 @@ type Settings struct {
 	Backlog       int
 	NoDelay       bool
 	SocketBuffer  int
+	HighWater     int
+	LowWater      int
 	MaxExecution  time.Duration
 	TaskExecution time.Duration
 	CloseTimeout  time.Duration
@@ -65,6 +67,8 @@ var settingTable = []setting{
 	{"backlog", "512", "clients that may wait in the kernel to be accepted", integer(func(s *Settings) *int { return &s.Backlog }, 1, 65535)},
 	{"open_tcp_nodelay", "true", "send small packets at once", boolean(func(s *Settings) *bool { return &s.NoDelay })},
 	{"socket_buffer_size", "8M", "unsent bytes a session may have: a hard cap", size(func(s *Settings) *int { return &s.SocketBuffer }, 4<<10, 1<<30)},
+	{"buffer_high_watermark", "4/5 of socket_buffer_size", "unsent bytes at which onBufferFull runs", size(func(s *Settings) *int { return &s.HighWater }, 1, 1<<30)},
+	{"buffer_low_watermark", "0", "unsent bytes at which, after that, onBufferEmpty runs", size(func(s *Settings) *int { return &s.LowWater }, 0, 1<<30)},
 	{"max_execution_time", "10", "seconds a callback may compute without a wait; 0: no limit", duration(func(s *Settings) *time.Duration { return &s.MaxExecution }, 0, 86400)},
 	{"task_max_execution_time", "0", "the same on task workers", duration(func(s *Settings) *time.Duration { return &s.TaskExecution }, 0, 86400)},
 	{"close_timeout", "5", "seconds a close waits for the peer", duration(func(s *Settings) *time.Duration { return &s.CloseTimeout }, 0.001, 3600)},
@@ -101,7 +105,7 @@ func (s *Settings) engineOptions() engine.Options {
 	o := engine.Options{
 		Mode: s.Mode, Workers: s.Workers, Reactors: s.Reactors, TaskWorkers: s.TaskWorkers,
 		Listen:  []engine.Listen{{Host: s.Host, Port: s.Port}},
-		Backlog: s.Backlog, MaxSessions: s.MaxConnection, OutboxBytes: s.SocketBuffer,
+		Backlog: s.Backlog, MaxSessions: s.MaxConnection, OutboxBytes: s.SocketBuffer, HighWater: s.HighWater, LowWater: s.LowWater,
 		TaskQueue: s.TaskQueue, MaxFibers: s.MaxCoroutine, CloseTime: s.CloseTimeout, DrainTime: s.MaxWait,
 		MaxStretch: s.MaxExecution, TaskStretch: s.TaskExecution, TaskConcurrent: s.TaskCoroutine, NoDelayOff: !s.NoDelay,
 	}
@@ -146,6 +150,16 @@ func resolve(values []given) (*Settings, []string) {
 		}
 		s.Given[name] = g.value
 		last[name] = g
+	}
+	high := s.HighWater
+	if high == 0 {
+		high = s.SocketBuffer / 5 * 4
+	}
+	if g, ok := last["buffer_high_watermark"]; ok && high > s.SocketBuffer {
+		fault(g, "setting 'buffer_high_watermark': %d is more than socket_buffer_size %d", high, s.SocketBuffer)
+	}
+	if g, ok := last["buffer_low_watermark"]; ok && s.LowWater >= high {
+		fault(g, "setting 'buffer_low_watermark': %d is not less than buffer_high_watermark %d", s.LowWater, high)
 	}
 	if g, ok := last["reactor_num"]; ok {
 		if s.Mode == engine.Base {
