@@ -527,11 +527,12 @@ func TestReadyFibersStarveNobody(t *testing.T) {
 
 // Fibers that only start others are one stretch, and fibers enough are enough.
 func TestGoIsPartOfTheStretch(t *testing.T) {
-	e, _ := serve(t, Options{Workers: 1, MaxStretch: 30 * time.Millisecond, MaxFibers: 10}, &funcs{})
+	e, _ := serve(t, Options{Workers: 1, MaxStretch: 200 * time.Millisecond, MaxFibers: 10}, &funcs{})
 	l := e.workers[0]
-	stopped := make(chan error)
+	stopped := make(chan error, 1)
+	var over atomic.Bool
 	l.Spawn(RootGo, func(f *Fiber) {
-		for {
+		for !over.Load() {
 			f.Go(RootGo, func(*Fiber) {})
 			if l.Interrupt.Load() != 0 {
 				if err := l.Interrupted(); err != nil {
@@ -541,8 +542,14 @@ func TestGoIsPartOfTheStretch(t *testing.T) {
 			}
 		}
 	})
-	if err := <-stopped; err != ErrTimeLimit {
-		t.Errorf("stopped with %v", err)
+	select {
+	case err := <-stopped:
+		if err != ErrTimeLimit {
+			t.Errorf("stopped with %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		over.Store(true)
+		t.Fatal("never stopped")
 	}
 	depth := make(chan int)
 	var dig func(n int) func(*Fiber)
@@ -603,7 +610,94 @@ func TestStopEndsFibersThatKeepWaiting(t *testing.T) {
 			l.SetTimer(&tick, Now()+int64(10*time.Microsecond), nil, begin)
 			l.Run(RootTimer, func(f *Fiber) { sleep(f, time.Hour) })
 		}
-		l.Call(func() { begin(nil) })
+		l.Call(func() { l.SetTimer(&tick, Now(), nil, begin) })
 		eventually(t, "fibers wait", func() bool { return e.Stats(nil).Fibers > 10 })
 	})
+}
+
+// Nor does a message that comes between a cancel and the fiber's end.
+func TestRecvLosesNothingToACancel(t *testing.T) {
+	modes(t, func(t *testing.T, o Options) {
+		got := make(chan string, 2)
+		h := &funcs{receive: func(f *Fiber, s *Session, data string) {
+			if data == "first" {
+				if data, err := f.Recv(s, 0); err != errStop {
+					t.Errorf("recv: %q, %v", data, err)
+				}
+			}
+			got <- data
+		}}
+		e, addr := serve(t, o, h)
+		c := dial(t, addr)
+		c.Write([]byte("first"))
+		eventually(t, "the callback waits", func() bool { return e.Stats(nil).Fibers == 1 })
+		s, err := e.Session(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := s.Worker()
+		l.Spawn(RootGo, func(*Fiber) {
+			l.CancelIf(errStop, func(*Fiber) bool { return true })
+			l.push(s, event{kind: evData, data: "second"})
+		})
+		for _, want := range []string{"first", "second"} {
+			select {
+			case data := <-got:
+				if data != want {
+					t.Errorf("got %q, want %q", data, want)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%q never came", want)
+			}
+		}
+	})
+}
+
+// Whatever is posted in the moment in which a loop goes to rest is seen: calls,
+// wakes and tasks, on loops with a poller and without.
+func TestNothingPostedIsLost(t *testing.T) {
+	var acked atomic.Int64
+	h := &funcs{task: func(f *Fiber, task *Task) (any, bool) {
+		acked.Store(task.Data.(int64))
+		return nil, false
+	}}
+	e, _ := serve(t, Options{Mode: Process, Workers: 1, TaskWorkers: 1}, h)
+	hammer := func(what string, post func(i int64)) {
+		acked.Store(0)
+		for i := range int64(few(60_000)) {
+			post(i + 1)
+			for end := time.Now().Add(10 * time.Second); acked.Load() != i+1; runtime.Gosched() {
+				if time.Now().After(end) {
+					t.Fatalf("lost: %s %d", what, i)
+				}
+			}
+			for range rand.IntN(2000) { // the loop is on its way to rest
+				acked.Load()
+			}
+		}
+	}
+	for _, l := range []*Loop{e.workers[0], e.reactors[0]} {
+		hammer("call", func(i int64) { l.Call(func() { acked.Store(i) }) })
+		waiters := make(chan Waiter, 1)
+		l.Spawn(RootGo, func(f *Fiber) {
+			for {
+				w, err := f.Begin("hammer")
+				if err != nil {
+					return
+				}
+				waiters <- w
+				v, err := f.Wait(0)
+				if err != nil {
+					return
+				}
+				acked.Store(v.(int64))
+			}
+		})
+		hammer("wake", func(i int64) {
+			if w := <-waiters; !w.Wake(i) {
+				t.Error("a wait ended by itself")
+			}
+		})
+	}
+	hammer("task", func(i int64) { e.Submit(&Task{Dst: int(i%2) - 1, Data: i}) })
 }

@@ -97,6 +97,7 @@ func TestSplitFramesKeepTheirOrder(t *testing.T) {
 		frames := few(1200)
 		o.Framer = fixed(size)
 		var done atomic.Int64
+		var first gate
 		h := &funcs{
 			connect: func(f *Fiber, s *Session) {
 				sleep(f, time.Microsecond)
@@ -109,7 +110,9 @@ func TestSplitFramesKeepTheirOrder(t *testing.T) {
 				}
 				*next++
 				switch {
-				case *next == 1 || rand.IntN(40) == 0:
+				case *next == 1:
+					first.pass(f)
+				case rand.IntN(40) == 0:
 					sleep(f, time.Duration(1+rand.IntN(50_000)))
 				case rand.IntN(40) == 0:
 					f.Go(RootGo, func(child *Fiber) { sleep(child, 1) })
@@ -120,15 +123,16 @@ func TestSplitFramesKeepTheirOrder(t *testing.T) {
 			},
 		}
 		_, addr := serve(t, o, h)
-		var wg sync.WaitGroup
+		var wg, half sync.WaitGroup
+		half.Add(clients)
 		for i := range clients {
 			c := dial(t, addr)
 			var text []byte
 			for n := range frames {
 				text = fmt.Appendf(text, "%07d", n)
 			}
-			wg.Go(func() {
-				for len(text) > 0 {
+			send := func(upTo int) {
+				for len(text) > upTo {
 					n := 1 + rand.IntN(13)
 					if i%2 == 0 {
 						n = 1 + rand.IntN(3000)
@@ -137,6 +141,13 @@ func TestSplitFramesKeepTheirOrder(t *testing.T) {
 					c.Write(text[:n])
 					text = text[n:]
 				}
+			}
+			wg.Go(func() {
+				send(len(text) / 2)
+				half.Done()
+				half.Wait()
+				first.open() // with more in the inboxes than one turn handles
+				send(0)
 			})
 		}
 		wg.Wait()
@@ -280,6 +291,27 @@ func TestHalfClose(t *testing.T) {
 		if got, err := io.ReadAll(c); err != nil || string(got) != "11111222223333344444" {
 			t.Errorf("got %q, %v", got, err)
 		}
+		d.check(t, 1, h.connect != nil, ClientClosed)
+		balanced(t, e)
+	})
+}
+
+// A peer that has closed, and so refuses what we still send, has closed.
+func TestPeerClosesWhileWeSend(t *testing.T) {
+	everyClosing(t, func(t *testing.T, o Options, h *funcs, d *diary) {
+		var g gate
+		h.receive = func(f *Fiber, s *Session, data string) {
+			g.pass(f)
+			for f.Send(s, data) == nil {
+				sleep(f, 10*time.Microsecond)
+			}
+		}
+		e, addr := serve(t, o, h)
+		c := dial(t, addr)
+		c.Write([]byte("hello"))
+		eventually(t, "the callback waits", func() bool { return g.waiting() == 1 })
+		c.Close()
+		g.open()
 		d.check(t, 1, h.connect != nil, ClientClosed)
 		balanced(t, e)
 	})
