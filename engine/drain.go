@@ -171,6 +171,7 @@ func (e *Engine) cutShort() (cut []string) {
 	})
 	for _, l := range silent {
 		cut = append(cut, fmt.Sprintf("worker %d: a callback that computes without a wait", l.id))
+		l.killedFor.Store(ErrShutdown)
 		l.killed.Store(l.stretch.Load())
 		l.Interrupt.Or(interruptStop)
 	}

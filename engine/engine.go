@@ -30,6 +30,7 @@ type Engine struct {
 	accepted   atomic.Uint64
 	refused    [numReasons]atomic.Uint64
 	refusedLog limiter
+	memoryLog  limiter
 	dryAccepts atomic.Int64 // accepts in a row that found no descriptor
 
 	placing          sync.Mutex

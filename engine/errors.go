@@ -44,6 +44,8 @@ var (
 	ErrOtherWorker = &Errno{"other_worker", 507, "the session belongs to another worker"}
 	// ErrBusy: another fiber is already waiting in the same place.
 	ErrBusy = &Errno{"busy", 10002, "another fiber is already receiving from this session"}
+	// ErrMemoryLimit: the process uses more memory than memory_limit.
+	ErrMemoryLimit = &Errno{"memory_limit", 501, "the process uses more memory than memory_limit"}
 	// ErrTimeLimit: a stretch ran longer than max_execution_time.
 	ErrTimeLimit = &Errno{"max_execution_time", 2003, "ran longer than max_execution_time without a wait"}
 )

@@ -103,8 +103,9 @@ type Loop struct {
 	task atomic.Pointer[Task] // being run
 
 	// What the watchdog looks at.
-	stretch   atomic.Uint64  // counts stretches of script code
-	killed    atomic.Uint64  // the stretch to stop
+	stretch   atomic.Uint64 // counts stretches of script code
+	killed    atomic.Uint64 // the stretch to stop
+	killedFor atomic.Pointer[Errno]
 	Interrupt *atomic.Uint32 // non-zero: the script must call Interrupted
 	limit     time.Duration  // max_execution_time
 

@@ -62,6 +62,8 @@ type Options struct {
 	MaxStretch  time.Duration // max_execution_time on workers; negative is off
 	TaskStretch time.Duration // the same on task workers; 0 is off
 
+	MemoryLimit uint64 // bytes of heap at which the script that runs longest is stopped; 0 is off
+
 	TaskConcurrent bool // task_enable_coroutine: a task worker takes the next task while one waits
 	NoDelayOff     bool // open_tcp_nodelay = false
 

@@ -24,6 +24,7 @@ func (e *Engine) watchdog() {
 		again   time.Duration // when to interrupt next
 	}
 	seen := make([]sight, len(e.loops))
+	memory := newMemoryWatch(e.opts.MemoryLimit)
 	tick := time.NewTicker(flushStretch)
 	defer tick.Stop()
 	for calm := 0; ; {
@@ -57,11 +58,32 @@ func (e *Engine) watchdog() {
 				l.Interrupt.Or(interruptFlush)
 			}
 			if l.limit > 0 && ran >= l.limit {
-				l.killed.Store(stretch)
-				l.Interrupt.Or(interruptStop)
+				l.stopStretch(stretch, ErrTimeLimit)
+			}
+		}
+		if memory.over(now) {
+			longest := -1
+			for i, l := range e.loops {
+				if l.state.Load() != idle && (longest < 0 || seen[i].since < seen[longest].since) {
+					longest = i
+				}
+			}
+			if longest >= 0 {
+				e.loops[longest].stopStretch(seen[longest].stretch, ErrMemoryLimit)
+			}
+			if e.memoryLog.allow() {
+				e.log.Error("memory_limit is reached", "limit", e.opts.MemoryLimit, "sessions", e.open.Load())
 			}
 		}
 	}
+}
+
+// stopStretch stops the given stretch of a script for the given reason, if it
+// still runs when it next looks.
+func (l *Loop) stopStretch(stretch uint64, reason *Errno) {
+	l.killedFor.Store(reason)
+	l.killed.Store(stretch)
+	l.Interrupt.Or(interruptStop)
 }
 
 // dozeAfter is how many looks in a row must find every loop at rest before the
@@ -97,7 +119,7 @@ func (l *Loop) awake() {
 }
 
 // Interrupted is what a script calls when it sees Interrupt set. It returns
-// ErrTimeLimit when the running stretch must end, or the sticky error of a
+// ErrTimeLimit or ErrMemoryLimit when the running stretch must end, or the sticky error of a
 // cancelled fiber that goes on past its grace. Baton holder.
 func (l *Loop) Interrupted() error {
 	bits := l.Interrupt.Swap(0)
@@ -109,7 +131,7 @@ func (l *Loop) Interrupted() error {
 		}
 	}
 	if bits&interruptStop != 0 && l.killed.Load() == l.stretch.Load() {
-		return ErrTimeLimit
+		return l.killedFor.Load()
 	}
 	return nil
 }

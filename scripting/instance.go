@@ -90,6 +90,11 @@ func (h *Host) newInstance(g *Generation, l *engine.Loop) *Instance {
 	in.decl = &declaration{}
 	in.server = newServerObject(in)
 	in.vm.SetGlobal("server", in.server.value)
+	for _, f := range h.flags {
+		if f.name == "strict" && f.value == lua.LTrue {
+			in.makeStrict()
+		}
+	}
 	for _, m := range h.modules {
 		m.install(in)
 	}
@@ -147,9 +152,12 @@ func (in *Instance) Interrupt(L *lua.LState) {
 	if err == nil {
 		return
 	}
-	msg := err.Error()
-	if err == engine.ErrTimeLimit {
+	msg := "stopped: " + err.Error()
+	switch err {
+	case engine.ErrTimeLimit:
 		msg = fmt.Sprintf("stopped: ran longer than %v without a wait (max_execution_time)", in.limit())
+	case engine.ErrMemoryLimit:
+		msg = fmt.Sprintf("stopped: the process uses more than %d MB (memory_limit)", in.settings().MemoryLimit>>20)
 	}
 	vm.RaiseUncatchable(L, &vm.Error{Message: in.vm.Place(L) + ": " + msg, Kind: vm.KindKilled})
 }

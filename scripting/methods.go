@@ -39,7 +39,11 @@ var serverMethods = []method{
 
 func (in *Instance) doSet(L *lua.LState) int {
 	in.mustDeclare(L, "server:set")
-	in.decl.set(L.CheckTable(2), place(L))
+	t := L.CheckTable(2)
+	in.decl.set(t, place(L))
+	if t.RawGetString("strict") == lua.LTrue {
+		in.makeStrict() // from here on, also for what the top level calls
+	}
 	L.Push(lua.LTrue)
 	return 1
 }

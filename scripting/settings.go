@@ -30,6 +30,7 @@ type Settings struct {
 	SocketBuffer  int
 	HighWater     int
 	LowWater      int
+	MemoryLimit   int // 0: off
 	MaxExecution  time.Duration
 	TaskExecution time.Duration
 	CloseTimeout  time.Duration
@@ -40,6 +41,7 @@ type Settings struct {
 	TaskCoroutine bool
 	KeepOnError   bool // error_policy = "keep"
 	HotReload     bool
+	Strict        bool
 	LogFile       string
 	LogLevel      slog.Level
 
@@ -70,6 +72,8 @@ var settingTable = []setting{
 	{"buffer_high_watermark", "4/5 of socket_buffer_size", "unsent bytes at which onBufferFull runs", size(func(s *Settings) *int { return &s.HighWater }, 1, 1<<30)},
 	{"buffer_low_watermark", "0", "unsent bytes at which, after that, onBufferEmpty runs", size(func(s *Settings) *int { return &s.LowWater }, 0, 1<<30)},
 	{"max_execution_time", "10", "seconds a callback may compute without a wait; 0: no limit", duration(func(s *Settings) *time.Duration { return &s.MaxExecution }, 0, 86400)},
+	{"memory_limit", "3/4 of the machine's or the cgroup's memory", "bytes the whole process may use; the callback that runs longest is stopped when it uses more; 0: no limit", size(func(s *Settings) *int { return &s.MemoryLimit }, 0, 1<<46)},
+	{"strict", "false", "writing an undefined global variable inside a function is an error", boolean(func(s *Settings) *bool { return &s.Strict })},
 	{"task_max_execution_time", "0", "the same on task workers", duration(func(s *Settings) *time.Duration { return &s.TaskExecution }, 0, 86400)},
 	{"close_timeout", "5", "seconds a close waits for the peer", duration(func(s *Settings) *time.Duration { return &s.CloseTimeout }, 0.001, 3600)},
 	{"max_wait_time", "3", "seconds a shutdown waits for what is under way", duration(func(s *Settings) *time.Duration { return &s.MaxWait }, 0.001, 86400)},
@@ -95,7 +99,7 @@ func defaultSettings() *Settings {
 		MaxConnection: engine.DefaultMaxSessions, Backlog: engine.DefaultBacklog, NoDelay: true,
 		SocketBuffer: engine.DefaultOutboxBytes, MaxExecution: engine.DefaultMaxStretch,
 		CloseTimeout: engine.DefaultCloseTime, MaxWait: engine.DefaultDrainTime, DrainTime: 60 * time.Second,
-		MaxCoroutine: engine.DefaultMaxFibers, TaskQueue: engine.DefaultTaskQueue, HotReload: true,
+		MemoryLimit: defaultMemoryLimit(), MaxCoroutine: engine.DefaultMaxFibers, TaskQueue: engine.DefaultTaskQueue, HotReload: true,
 		LogLevel: slog.LevelInfo, Given: map[string]lua.LValue{},
 	}
 }
@@ -107,7 +111,7 @@ func (s *Settings) engineOptions() engine.Options {
 		Listen:  []engine.Listen{{Host: s.Host, Port: s.Port}},
 		Backlog: s.Backlog, MaxSessions: s.MaxConnection, OutboxBytes: s.SocketBuffer, HighWater: s.HighWater, LowWater: s.LowWater,
 		TaskQueue: s.TaskQueue, MaxFibers: s.MaxCoroutine, CloseTime: s.CloseTimeout, DrainTime: s.MaxWait,
-		MaxStretch: s.MaxExecution, TaskStretch: s.TaskExecution, TaskConcurrent: s.TaskCoroutine, NoDelayOff: !s.NoDelay,
+		MemoryLimit: uint64(s.MemoryLimit), MaxStretch: s.MaxExecution, TaskStretch: s.TaskExecution, TaskConcurrent: s.TaskCoroutine, NoDelayOff: !s.NoDelay,
 	}
 	if o.MaxStretch == 0 {
 		o.MaxStretch = -1 // 0 means the default there

@@ -112,6 +112,11 @@ func checkCommand(code *int) *cobra.Command {
 				*code = exitScript
 				return nil
 			}
+			if undefined := h.Undefined(); len(undefined) > 0 {
+				fmt.Fprintln(os.Stderr, strings.Join(undefined, "\n"))
+				*code = exitScript
+				return nil
+			}
 			s := h.Settings()
 			fmt.Printf("%s: ok (%s mode, %s:%d, %d workers, %d task workers)\n", args[0], s.Mode, s.Host, s.Port, s.Workers, s.TaskWorkers)
 			return nil

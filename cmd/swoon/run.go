@@ -77,6 +77,9 @@ func serve(o scripting.Options) int {
 		fmt.Fprintln(os.Stderr, err)
 		return exitFor(err)
 	}
+	if limit := h.Settings().MemoryLimit; limit > 0 && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(limit)) // collect more eagerly before the limit is reached
+	}
 	log, closeLog, err := openLog(h.Settings())
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "swoon: %v\n", err)
