@@ -130,6 +130,9 @@ func lingerOver(t *Timer) {
 		return
 	}
 	l.count.lingerCut++
+	if s.out.bytes > 0 {
+		l.eng.log.Warn("close_timeout: closed with unsent output", "fd", s.id, "bytes", s.out.bytes)
+	}
 	l.closeFD(s)
 }
 

@@ -234,6 +234,8 @@ func (in *Instance) doStats(L *lua.LState) int {
 	num("total_send_bytes", float64(st.SentBytes))
 	num("dropped_messages", float64(st.Dropped))
 	num("read_pauses", float64(st.Paused))
+	num("close_timeouts", float64(st.LingerCut))
+	num("discarded_bytes", float64(st.Discarded))
 	num("coroutine_num", float64(st.Fibers))
 	num("timer_num", float64(in.timers.count()))
 	num("task_queue_num", float64(st.TasksQueued))
