@@ -150,9 +150,9 @@ func TestDrainStopsWhatComputes(t *testing.T) {
 		}
 		eventually(t, "all are in", func() bool { return e.accepted.Load() == 8 })
 		clients[0].Write([]byte("x"))
-		<-computes
+		from(t, computes)
 		cut := e.Drain(func(string) {})
-		if err := <-stopped; err != ErrTimeLimit {
+		if err := from(t, stopped); err != ErrShutdown {
 			t.Errorf("stopped with %v", err)
 		}
 		if len(cut) != 1 || !strings.Contains(cut[0], "computes without a wait") {
@@ -221,7 +221,7 @@ func TestDrainReachesAllLoopsAtOnce(t *testing.T) {
 	e, addr := serve(t, o, h)
 	a, b := dial(t, addr), dial(t, addr)
 	a.Write([]byte("c"))
-	held := <-computes
+	held := from(t, computes)
 	free := e.workers[1-held.idx]
 	ended := make(chan []string)
 	go func() { ended <- e.Drain(func(string) {}) }()

@@ -104,6 +104,17 @@ func eventually(t testing.TB, what string, cond func() bool) {
 	}
 }
 
+// from receives what must come.
+func from[T any](t testing.TB, ch <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-ch:
+	case <-time.After(20 * time.Second):
+		t.Fatal("it never came")
+	}
+	return v
+}
+
 // modes runs a test in both modes, with one loop and with four.
 func modes(t *testing.T, test func(t *testing.T, o Options)) {
 	for _, mode := range []Mode{Base, Process} {

@@ -332,7 +332,7 @@ func TestCancelIsAtOnceAndSticky(t *testing.T) {
 			}
 			close(ended)
 		})
-		<-working
+		from(t, working)
 		onLoop(l, func() {
 			if n := l.CancelIf(errStop, func(f *Fiber) bool { return f.Root() == RootGo }); n != 1 {
 				t.Errorf("%d fibers cancelled", n)
@@ -340,7 +340,7 @@ func TestCancelIsAtOnceAndSticky(t *testing.T) {
 			// A second cancel of a fiber that is on its way changes nothing.
 			l.CancelIf(io.EOF, func(*Fiber) bool { return true })
 		})
-		<-ended
+		from(t, ended)
 		if n := e.Stats(nil).Blocking; n != 1 {
 			t.Errorf("%d stragglers, want 1", n)
 		}
@@ -360,7 +360,7 @@ func TestCancelOfAStarter(t *testing.T) {
 		f.Go(RootGo, func(child *Fiber) { f.Cancel(errStop) })
 		ended <- sleep(f, time.Hour)
 	})
-	if err := <-ended; err != errStop {
+	if err := from(t, ended); err != errStop {
 		t.Fatalf("the wait ended with %v", err)
 	}
 }
@@ -561,7 +561,7 @@ func TestGoIsPartOfTheStretch(t *testing.T) {
 		}
 	}
 	l.Spawn(RootGo, dig(0))
-	if n := <-depth; n != 10 {
+	if n := from(t, depth); n != 10 {
 		t.Errorf("%d fibers started each other, want 10", n)
 	}
 }

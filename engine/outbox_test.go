@@ -50,7 +50,7 @@ func TestReaderThatNeverReads(t *testing.T) {
 		in := make(chan *Session, 1)
 		e, addr := serve(t, o, &funcs{connect: func(f *Fiber, s *Session) { in <- s }})
 		c := dial(t, addr)
-		s := <-in
+		s := from(t, in)
 		var accepted int64
 		full := make(chan error)
 		e.workers[0].Spawn(RootTimer, func(f *Fiber) {
@@ -66,7 +66,7 @@ func TestReaderThatNeverReads(t *testing.T) {
 				}
 			}
 		})
-		if err := <-full; err != ErrOutboxFull {
+		if err := from(t, full); err != ErrOutboxFull {
 			t.Errorf("the send failed with %v", err)
 		}
 		s.mu.Lock()
@@ -145,7 +145,7 @@ func TestSenderLearnsThatItsReaderIsGone(t *testing.T) {
 		eventually(t, "the sender waits", func() bool { return e.Stats(nil).Fibers == 1 })
 		c.(*net.TCPConn).SetLinger(0)
 		c.Close()
-		if err := <-failed; err != ErrClosed && err != ErrClosing {
+		if err := from(t, failed); err != ErrClosed && err != ErrClosing {
 			t.Errorf("the send failed with %v", err)
 		}
 		balanced(t, e)
@@ -178,7 +178,7 @@ func TestCrossedSendersGoOn(t *testing.T) {
 		a.Write([]byte("a"))
 		b.Write([]byte("b"))
 		for range 2 {
-			if err := <-results; err != ErrOutboxFull {
+			if err := from(t, results); err != ErrOutboxFull {
 				t.Errorf("the send returned %v", err)
 			}
 		}
@@ -267,13 +267,18 @@ func TestWorkerBudget(t *testing.T) {
 					conns = append(conns, c)
 					go c.Write(make([]byte, size))
 				}
-				eventually(t, "the budget is spent", func() bool {
-					for _, l := range e.workers {
-						if l.backlog.Load() <= o.WorkerBytes {
+				eventually(t, "the budget is spent, and every session has a share", func() bool {
+					for _, s := range e.Sessions(0, 0) {
+						if s.in.bytes.Load() == 0 {
 							return false
 						}
 					}
-					return true
+					for _, l := range e.workers {
+						if l.backlog.Load() <= o.WorkerBytes/2 {
+							return false
+						}
+					}
+					return e.sessions.len() == clients && e.Stats(nil).Paused > 0
 				})
 				for _, l := range e.workers {
 					if n := l.backlog.Load(); n > o.WorkerBytes+clients*readSize {

@@ -108,7 +108,7 @@ func TestTimersFireInOrder(t *testing.T) {
 			close(done)
 		})
 	})
-	<-done
+	from(t, done)
 }
 
 // A time-out without end does not end at once.
@@ -120,7 +120,7 @@ func TestEndlessTimeout(t *testing.T) {
 	eventually(t, "it waits", func() bool { return e.Stats(nil).Fibers == 1 })
 	onLoop(l, func() {})
 	onLoop(l, func() { l.CancelIf(errStop, func(*Fiber) bool { return true }) })
-	if err := <-ended; err != errStop {
+	if err := from(t, ended); err != errStop {
 		t.Errorf("the wait ended with %v", err)
 	}
 }

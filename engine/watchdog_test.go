@@ -83,11 +83,11 @@ func TestMaxStretch(t *testing.T) {
 		_, addr := serve(t, o, h)
 		c := dial(t, addr)
 		c.Write([]byte("long"))
-		if err := <-result; err != ErrTimeLimit {
+		if err := from(t, result); err != ErrTimeLimit {
 			t.Errorf("a long stretch ended with %v", err)
 		}
 		c.Write([]byte("waits"))
-		if err := <-result; err != nil {
+		if err := from(t, result); err != nil {
 			t.Errorf("stretches with waits between them ended with %v", err)
 		}
 	})
@@ -106,7 +106,7 @@ func TestCancelledFiberThatGoesOnIsKilled(t *testing.T) {
 	})
 	eventually(t, "it waits", func() bool { return e.Stats(nil).Fibers == 1 })
 	l.Call(func() { l.CancelIf(errStop, func(*Fiber) bool { return true }) })
-	if err := <-result; err != errStop {
+	if err := from(t, result); err != errStop {
 		t.Errorf("stopped with %v", err)
 	}
 }
