@@ -14,6 +14,11 @@ import (
 // Everything that was read when the drain began is answered, also what has
 // come no further than an inbox, and tasks with their results.
 func TestDrainAnswersWhatWasRead(t *testing.T) {
+	t.Run("tasks", func(t *testing.T) { drainUnderLoad(t, true) })
+	t.Run("no tasks", func(t *testing.T) { drainUnderLoad(t, false) })
+}
+
+func drainUnderLoad(t *testing.T, tasks bool) {
 	modes(t, func(t *testing.T, o Options) {
 		const size, clients = 8, 30
 		o.Framer, o.TaskWorkers, o.DrainTime = fixed(size), 2, 20*time.Second
@@ -24,7 +29,7 @@ func TestDrainAnswersWhatWasRead(t *testing.T) {
 				if data[size-1]%4 == 0 {
 					sleep(f, 50*time.Microsecond)
 				}
-				if data[size-1]%4 == 1 {
+				if tasks && data[size-1]%4 == 1 {
 					if err := f.loop.eng.Submit(&Task{Src: f.Loop(), Dst: -1, Data: data, Meta: s}); err != nil {
 						t.Error(err)
 					}
