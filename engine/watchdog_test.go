@@ -56,7 +56,7 @@ func TestOutputLeavesWhileACallbackComputes(t *testing.T) {
 // next on the loop is not stopped for it.
 func TestMaxStretch(t *testing.T) {
 	modes(t, func(t *testing.T, o Options) {
-		const limit = 120 * time.Millisecond
+		const limit = 400 * time.Millisecond
 		o.MaxStretch = limit
 		never := func() bool { return false }
 		result := make(chan error, 1)
@@ -70,8 +70,8 @@ func TestMaxStretch(t *testing.T) {
 				result <- err
 				return
 			}
-			for range 4 { // together twice the limit
-				end := time.Now().Add(limit / 2)
+			for range 6 { // together more than the limit
+				end := time.Now().Add(limit / 4)
 				if err := compute(f.Loop(), func() bool { return time.Now().After(end) }); err != nil {
 					result <- err
 					return
