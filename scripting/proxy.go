@@ -1,7 +1,7 @@
 package scripting
 
 import (
-	"strings"
+	"slices"
 
 	"swoon/scripting/vm"
 
@@ -147,10 +147,10 @@ func (in *Instance) newProxyMeta() *lua.LTable {
 func (in *Instance) installData() {
 	L := in.vm.State()
 	in.server.proxyMeta = in.newProxyMeta()
-	replace := func(t *lua.LTable, name string, fn func(L *lua.LState, p *proxy) int) *lua.LFunction {
+	replace := func(t *lua.LTable, name string, fn func(L *lua.LState, p *proxy) int) {
 		stock, ok := t.RawGetString(name).(*lua.LFunction)
 		if !ok {
-			return nil
+			return
 		}
 		plain := stock.GFunction
 		f := L.NewFunction(func(L *lua.LState) int {
@@ -161,10 +161,9 @@ func (in *Instance) installData() {
 		})
 		f.Upvalues = stock.Upvalues // pairs and ipairs keep their iterator there
 		t.RawSetString(name, f)
-		return f
 	}
 	g := L.G.Global
-	next := replace(g, "next", in.proxyNext)
+	replace(g, "next", in.proxyNext)
 	step := L.NewFunction(func(L *lua.LState) int {
 		p := proxyOf(L.Get(1))
 		i := L.CheckInt(2) + 1
@@ -177,11 +176,24 @@ func (in *Instance) installData() {
 		L.Push(in.wrap(p.st, v))
 		return 2
 	})
+	// pairs walks the keys as they are now: another VM may add keys meanwhile,
+	// which next could not survive.
 	replace(g, "pairs", func(L *lua.LState, p *proxy) int {
-		L.Push(next)
-		L.Push(L.Get(1))
-		L.Push(lua.LNil)
-		return 3
+		keys := p.keys(L)
+		L.Push(L.NewFunction(func(L *lua.LState) int {
+			for len(keys) > 0 {
+				k := keys[0]
+				keys = keys[1:]
+				if v := p.get(L, k); v != nil {
+					L.Push(toLua(L, k))
+					L.Push(in.wrap(p.st, v))
+					return 2
+				}
+			}
+			L.Push(lua.LNil)
+			return 1
+		}))
+		return 1
 	})
 	replace(g, "ipairs", func(L *lua.LState, p *proxy) int {
 		L.Push(step)
@@ -190,12 +202,17 @@ func (in *Instance) installData() {
 		return 3
 	})
 	unpack := func(L *lua.LState, p *proxy) int {
-		from, to := L.OptInt(2, 1), L.OptInt(3, p.len(L))
+		items := p.items(L)
+		from, to := L.OptInt(2, 1), L.OptInt(3, len(items))
 		if to-from > 8000 {
 			vm.Raise(L, "too many results to unpack")
 		}
 		for i := from; i <= to; i++ {
-			L.Push(in.wrap(p.st, p.get(L, float64(i))))
+			v := any(nil)
+			if i >= 1 && i <= len(items) {
+				v = items[i-1]
+			}
+			L.Push(in.wrap(p.st, v))
 		}
 		return max(to-from+1, 0)
 	}
@@ -206,7 +223,8 @@ func (in *Instance) installData() {
 	}
 	replace(lib, "insert", in.proxyInsert)
 	replace(lib, "remove", in.proxyRemove)
-	replace(lib, "concat", in.proxyConcat)
+	concat, _ := lib.RawGetString("concat").(*lua.LFunction)
+	replace(lib, "concat", func(L *lua.LState, p *proxy) int { return in.proxyConcat(L, p, concat) })
 	replace(lib, "getn", func(L *lua.LState, p *proxy) int {
 		L.Push(lua.LNumber(p.len(L)))
 		return 1
@@ -236,30 +254,19 @@ func (in *Instance) proxyNext(L *lua.LState, p *proxy) int {
 }
 
 func (in *Instance) proxyInsert(L *lua.LState, p *proxy) int {
-	n := p.len(L)
-	at, arg := n+1, 2
+	at, arg := 0, 2
 	switch L.GetTop() {
 	case 2:
 	case 3:
-		at, arg = L.CheckInt(2), 3
+		if at, arg = L.CheckInt(2), 3; at == 0 {
+			at = -1 // 0 means the end to insert
+		}
 	default:
 		vm.Raise(L, "wrong number of arguments to 'insert'")
 	}
-	if at < 1 || at > n+1 {
-		vm.Raise(L, "bad argument #2 to 'insert' (position %d is not in 1..%d)", at, n+1)
-	}
 	val := proxyValue(L, nil, L.Get(arg))
 	p.open(L)
-	var err error
-	if at == n+1 || val == nil {
-		err = p.st.put(p.n, float64(at), val)
-	} else if err = p.st.put(p.n, float64(n+1), p.n.list[n-1]); err == nil {
-		copy(p.n.list[at:n], p.n.list[at-1:n-1])
-		p.n.list[at-1] = nil
-		p.st.bytes -= cost(p.n.list[n]) // put counted the shifted value twice
-		p.st.bytes += cost(val)
-		p.n.list[at-1] = val
-	}
+	err := p.st.insert(p.n, at, val)
 	p.st.mu.Unlock()
 	if err != nil {
 		vm.Raise(L, "%s", err.Error())
@@ -268,63 +275,78 @@ func (in *Instance) proxyInsert(L *lua.LState, p *proxy) int {
 }
 
 func (in *Instance) proxyRemove(L *lua.LState, p *proxy) int {
-	n := p.len(L)
-	at := L.OptInt(2, n)
-	if at < 1 || at > n {
-		L.Push(lua.LNil)
-		return 1
+	at := 0
+	if L.Get(2) != lua.LNil {
+		if at = L.CheckInt(2); at == 0 {
+			at = -1
+		}
 	}
 	p.open(L)
-	v := p.n.list[at-1]
-	copy(p.n.list[at-1:], p.n.list[at:])
-	p.n.list[n-1] = nil
-	p.n.trim()
-	p.st.bytes -= cost(v) + cost(float64(0))
-	out := fromNode(v)
+	out := fromNode(p.st.remove(p.n, at))
 	p.st.mu.Unlock()
 	L.Push(toLua(L, out))
 	return 1
 }
 
-func (in *Instance) proxyConcat(L *lua.LState, p *proxy) int {
-	sep := L.OptString(2, "")
-	from, to := L.OptInt(3, 1), L.OptInt(4, p.len(L))
-	var b strings.Builder
-	for i := from; i <= to; i++ {
-		v := toLua(L, p.get(L, float64(i)))
-		if !lua.LVCanConvToString(v) {
-			vm.Raise(L, "invalid value (%s) at index %d in table for 'concat'", v.Type(), i)
-		}
-		b.WriteString(v.String())
-		if i < to {
-			b.WriteString(sep)
-		}
-	}
-	L.Push(lua.LString(b.String()))
-	return 1
-}
-
-// proxySort sorts a copy and writes it back.
-func (in *Instance) proxySort(L *lua.LState, p *proxy, sort *lua.LFunction) int {
-	p.open(L)
-	plain := fromNode(&node{list: append([]any(nil), p.n.list...)})
-	p.st.mu.Unlock()
-	t := toLua(L, plain).(*lua.LTable)
-	args := []lua.LValue{sort, t}
-	if L.GetTop() >= 2 {
-		args = append(args, L.Get(2))
-	}
-	for _, a := range args {
-		L.Push(a)
-	}
-	L.Call(len(args)-1, 0)
-	sorted, err := toPlain(t)
-	if err != nil {
-		vm.Raise(L, "%s", err.message("table", "a session"))
-	}
+// items copies the list part, so that a function sees one state of it though
+// another VM may write at the same time.
+func (p *proxy) items(L *lua.LState) []any {
 	p.open(L)
 	defer p.st.mu.Unlock()
-	n := toNode(sorted).(*node)
-	copy(p.n.list, n.list)
+	return append([]any(nil), p.n.list...)
+}
+
+// keys lists the keys in the order of next.
+func (p *proxy) keys(L *lua.LState) []any {
+	p.open(L)
+	defer p.st.mu.Unlock()
+	keys := make([]any, 0, len(p.n.list)+p.n.live)
+	for i := range p.n.list {
+		keys = append(keys, float64(i+1))
+	}
+	for i, k := range p.n.keys {
+		if p.n.vals[i] != nil {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// proxyConcat gives the stock function a copy of the list.
+func (in *Instance) proxyConcat(L *lua.LState, p *proxy, concat *lua.LFunction) int {
+	items := p.items(L)
+	t := L.CreateTable(len(items), 0)
+	for i, v := range items {
+		if _, isTable := v.(*node); isTable {
+			v = &plainTable{} // to be refused
+		}
+		t.RawSetInt(i+1, toLua(L, v))
+	}
+	L.Replace(1, t)
+	return concat.GFunction(L)
+}
+
+// proxySort sorts a copy of the list, its tables as proxies so that they stay
+// the tables they are, and writes it back.
+func (in *Instance) proxySort(L *lua.LState, p *proxy, sort *lua.LFunction) int {
+	items := p.items(L)
+	t := L.CreateTable(len(items), 0)
+	for i, v := range items {
+		t.RawSetInt(i+1, in.wrap(p.st, v))
+	}
+	L.Replace(1, t)
+	sort.GFunction(L)
+	p.open(L)
+	defer p.st.mu.Unlock()
+	if !slices.Equal(items, p.n.list) {
+		vm.Raise(L, "the list was changed while it was being sorted")
+	}
+	for i := range items {
+		if q := proxyOf(t.RawGetInt(i + 1)); q != nil {
+			p.n.list[i] = q.n
+		} else {
+			p.n.list[i], _ = toPlain(t.RawGetInt(i + 1))
+		}
+	}
 	return 0
 }

@@ -80,7 +80,7 @@ func TestSettingsRefuseWhatTheyMust(t *testing.T) {
 		{"mode", lua.LString("threads"), `"threads" is neither "base" nor "process"`},
 		{"mode", lua.LNumber(3), "swoole.THREAD is not a mode here"},
 		{"error_policy", lua.LString("ignore"), `"ignore" is neither "close" nor "keep"`},
-		{"log_level", lua.LString("warn"), `"warn" is not a log level (did you mean`},
+		{"log_level", lua.LString("eror"), `"eror" is not a log level (did you mean 'error'?)`},
 		{"dispatch_mode", lua.LNumber(11), "11 is not one of 1..10"},
 		{"dispatch_mode", lua.LNumber(1), `(other modes will need mode = "process")`},
 		{"reactor_num", lua.LNumber(1), `in base mode every worker is its own reactor (hint: mode = "process")`},
@@ -112,6 +112,9 @@ func TestEverySettingTakesItsDefault(t *testing.T) {
 		switch row.name {
 		case "worker_num", "reactor_num", "log_file":
 			continue // the default is a rule
+		}
+		if strings.Contains(row.def, " of ") {
+			continue // and so is this
 		}
 		a, fault := set(row.name, v)
 		if fault != "" {

@@ -26,6 +26,7 @@ type node struct {
 	keys []any
 	vals []any // nil where the key was cleared
 	live int   // keys with a value
+	cut  bool  // taken out of its store: held by a script still, charged to nobody
 }
 
 func newStore() *store { return &store{root: &node{}} }
@@ -162,7 +163,9 @@ func cost(v any) int {
 	case *node:
 		sum := 64
 		for _, e := range x.list {
-			sum += cost(e)
+			if e != nil {
+				sum += listKey + cost(e)
+			}
 		}
 		for i, k := range x.keys {
 			if x.vals[i] != nil {
@@ -174,6 +177,9 @@ func cost(v any) int {
 	return 16
 }
 
+// listKey is what a key of the list part costs: as much as any number.
+const listKey = 16
+
 // put stores val under key in n, within the cap.
 func (s *store) put(n *node, key, val any) error {
 	old := n.get(key)
@@ -184,15 +190,94 @@ func (s *store) put(n *node, key, val any) error {
 	if val == nil {
 		d -= cost(key)
 	}
-	if d > 0 && s.bytes+d > maxStore {
-		return fmt.Errorf("the session's data would be larger than %d bytes", maxStore)
+	if err := s.charge(n, d); err != nil {
+		return err
 	}
-	s.bytes += d
+	cutOff(old, n.cut)
+	if n.cut {
+		cutOff(val, false)
+	}
 	if old == nil && val != nil {
 		n.compact()
 	}
 	n.set(key, val)
 	return nil
+}
+
+// charge counts d more bytes in n, or refuses them.
+func (s *store) charge(n *node, d int) error {
+	if n.cut {
+		return nil
+	}
+	if d > 0 && s.bytes+d > maxStore {
+		return fmt.Errorf("the session's data would be larger than %d bytes", maxStore)
+	}
+	s.bytes += d
+	return nil
+}
+
+// cutOff marks a table that leaves the store, and all below it: a script may
+// hold it still and go on writing to it.
+func cutOff(v any, done bool) {
+	n, ok := v.(*node)
+	if !ok || done {
+		return
+	}
+	n.cut = true
+	for _, e := range n.list {
+		cutOff(e, false)
+	}
+	for _, e := range n.vals {
+		cutOff(e, false)
+	}
+}
+
+// insert makes room for val at place at of the list; 0 is behind its end.
+func (s *store) insert(n *node, at int, val any) error {
+	size := len(n.list)
+	if at == 0 {
+		at = size + 1
+	}
+	if at < 1 || at > size+1 {
+		return fmt.Errorf("bad argument #2 to 'insert' (position %d is not in 1..%d)", at, size+1)
+	}
+	if at == size+1 {
+		return s.put(n, float64(at), val)
+	}
+	d := cost(val)
+	if val != nil {
+		d += listKey
+	}
+	if err := s.charge(n, d); err != nil {
+		return err
+	}
+	if n.cut {
+		cutOff(val, false)
+	}
+	n.set(float64(size+1), n.list[size-1])
+	copy(n.list[at:size], n.list[at-1:size-1])
+	n.list[at-1] = val
+	return nil
+}
+
+// remove takes place at, 0 is the last, out of the list.
+func (s *store) remove(n *node, at int) any {
+	size := len(n.list)
+	if at == 0 {
+		at = size
+	}
+	if at < 1 || at > size {
+		return nil
+	}
+	v := n.list[at-1]
+	if v != nil {
+		s.charge(n, -cost(v)-listKey)
+		cutOff(v, n.cut)
+	}
+	copy(n.list[at-1:], n.list[at:])
+	n.list[size-1] = nil
+	n.trim()
+	return v
 }
 
 // toNode copies plain data into the store.
