@@ -75,8 +75,9 @@ func Compile(path, name string, src []byte) (*Chunk, *Error) {
 	if len(src) > maxFile {
 		return nil, syntaxError(name, src, 0, 0, fmt.Sprintf("source too large (%d bytes, limit %d)", len(src), maxFile))
 	}
-	if err := checkTokens(name, src); err != nil {
-		return nil, err
+	methods, fail := checkTokens(name, src)
+	if fail != nil {
+		return nil, fail
 	}
 	stmts, err := parse.Parse(bytes.NewReader(src), name)
 	if err != nil {
@@ -85,10 +86,20 @@ func Compile(path, name string, src []byte) (*Chunk, *Error) {
 	if line, deep := tooDeep(stmts); deep {
 		return nil, syntaxError(name, src, line, 0, fmt.Sprintf("expression too complex (more than %d operators in a row)", maxDepth))
 	}
+	s := &scoper{methods: methods, fail: func(line int, msg string) *Error { return syntaxError(name, src, line, 0, msg) }}
+	s.number(stmts)
+	if s.bad != nil {
+		return nil, s.bad
+	}
 	proto, cerr := compileAST(name, src, stmts)
 	if cerr != nil {
+		// Its lines are ours; have the error told again in the real ones.
+		if stmts, err := parse.Parse(bytes.NewReader(src), name); err == nil {
+			_, cerr = compileAST(name, src, stmts)
+		}
 		return nil, cerr
 	}
+	s.settle(proto)
 	if err := checkProto(name, src, proto); err != nil {
 		return nil, err
 	}

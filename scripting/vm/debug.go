@@ -31,7 +31,7 @@ func (v *VM) debugTraceback(L *lua.LState) int {
 	case lua.LString:
 		msg = string(x) + "\n"
 	case lua.LNumber:
-		msg = x.String() + "\n"
+		msg = numberText(x) + "\n"
 	default:
 		if L.GetTop() > i {
 			L.Push(x) // anything else comes back untouched

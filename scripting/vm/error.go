@@ -93,7 +93,7 @@ func (v *VM) text(L *lua.LState, lv lua.LValue) string {
 	case lua.LString:
 		return string(x)
 	case lua.LNumber:
-		return x.String()
+		return numberText(x)
 	}
 	if fn, ok := L.GetMetaField(lv, "__tostring").(*lua.LFunction); ok {
 		if t := v.tryGuard(L); t != nil {

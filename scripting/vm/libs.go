@@ -4,8 +4,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime/metrics"
-	"strconv"
-	"strings"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -37,6 +35,7 @@ func (v *VM) openLibs() {
 		loaded.RawSetString(name, g.RawGetString(name))
 	}
 	v.openString()
+	v.openNumber()
 	v.openTable()
 	v.openPrint()
 	v.openLoad()
@@ -121,34 +120,4 @@ func baseCollectGarbage(L *lua.LState) int {
 		argError(L, 1, "invalid option '"+opt+"'")
 	}
 	return 1
-}
-
-// parseNumber reads a number as Lua does: decimal or 0x, blanks around it.
-func parseNumber(s string) (float64, bool) {
-	s = strings.Trim(s, " \t\n\r\f\v")
-	if s == "" || strings.ContainsRune(s, '_') {
-		return 0, false
-	}
-	body := strings.TrimLeft(s, "+-")
-	if len(s)-len(body) > 1 {
-		return 0, false
-	}
-	if len(body) > 2 && body[0] == '0' && (body[1] == 'x' || body[1] == 'X') {
-		n, err := strconv.ParseUint(body[2:], 16, 64)
-		if err != nil {
-			return 0, false
-		}
-		if s[0] == '-' {
-			return -float64(n), true
-		}
-		return float64(n), true
-	}
-	if body == "" || !(body[0] >= '0' && body[0] <= '9' || body[0] == '.') {
-		return 0, false // inf and nan are not numbers in source form
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil && !math.IsInf(f, 0) {
-		return 0, false
-	}
-	return f, true
 }

@@ -99,7 +99,7 @@ func (v *VM) load(L *lua.LState) int {
 		}
 		s, isText := piece.(lua.LString)
 		if n, isNum := piece.(lua.LNumber); isNum {
-			s, isText = lua.LString(n.String()), true
+			s, isText = lua.LString(numberText(n)), true
 		}
 		if piece == lua.LNil || isText && s == "" {
 			break

@@ -10,8 +10,9 @@ import (
 
 // checkTokens refuses source whose blocks, brackets or signs nest too deeply,
 // before the parser builds anything. It uses the parser's own scanner, so both
-// always see the same tokens.
-func checkTokens(name string, src []byte) (fail *Error) {
+// always see the same tokens. On the way it notes the names behind colons, whose
+// lines the parser forgets.
+func checkTokens(name string, src []byte) (methods []method, fail *Error) {
 	defer func() {
 		if r := recover(); r != nil {
 			fail = syntaxError(name, src, 0, 0, fmt.Sprintf("cannot read: %v", r))
@@ -24,12 +25,15 @@ func checkTokens(name string, src []byte) (fail *Error) {
 	for {
 		tok, err := sc.Scan(lexer)
 		if err != nil {
-			return parseError(name, src, err)
+			return nil, parseError(name, src, err)
 		}
 		if tok.Type == parse.EOF {
-			return nil
+			return methods, nil
 		}
 		lexer.PrevTokenType = tok.Type
+		if prev == ':' && tok.Type == parse.TIdent {
+			methods = append(methods, method{tok.Str, tok.Pos.Line})
+		}
 		switch tok.Type {
 		case '(', '{', '[', parse.TDo, parse.TThen, parse.TRepeat, parse.TFunction:
 			depth++
@@ -45,7 +49,7 @@ func checkTokens(name string, src []byte) (fail *Error) {
 		}
 		prev = tok.Type
 		if depth > maxNesting || signs > maxNesting {
-			return syntaxError(name, src, tok.Pos.Line, tok.Pos.Column,
+			return nil, syntaxError(name, src, tok.Pos.Line, tok.Pos.Column,
 				fmt.Sprintf("chunk has too many syntax levels (limit %d)", maxNesting))
 		}
 	}

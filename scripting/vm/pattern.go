@@ -359,6 +359,16 @@ func (m *matcher) captured(i, s, e int) lua.LValue {
 	return lua.LString(m.src[c.start : c.start+c.len])
 }
 
+func (m *matcher) capturedText(i, s, e int) string {
+	switch x := m.captured(i, s, e).(type) {
+	case lua.LString:
+		return string(x)
+	case lua.LNumber:
+		return numberText(x)
+	}
+	return ""
+}
+
 // pushCaptures pushes the captures, or the whole match if whole is set and
 // there are none.
 func (m *matcher) pushCaptures(s, e int, whole bool) int {

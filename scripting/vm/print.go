@@ -32,13 +32,13 @@ func (v *VM) tostring(L *lua.LState, lv lua.LValue) string {
 	case lua.LString:
 		return string(x)
 	case lua.LNumber:
-		return x.String()
+		return numberText(x)
 	}
 	switch x := L.ToStringMeta(lv).(type) {
 	case lua.LString:
 		return string(x)
 	case lua.LNumber:
-		return x.String()
+		return numberText(x)
 	}
 	Raise(L, "'tostring' must return a string")
 	return ""

@@ -168,7 +168,7 @@ func baseError(L *lua.LState) int {
 		raiseAt(L, level, string(x))
 	case lua.LNumber:
 		if level > 0 {
-			raiseAt(L, level, x.String())
+			raiseAt(L, level, numberText(x))
 		}
 	}
 	L.Error(lv, 0)
@@ -188,7 +188,7 @@ func baseAssert(L *lua.LState) int {
 	case lua.LString:
 		msg = string(x)
 	case lua.LNumber:
-		msg = x.String()
+		msg = numberText(x)
 	case *lua.LNilType:
 	default:
 		// PUC Lua 5.1 refuses these; later versions pass them on, which is what

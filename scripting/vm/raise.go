@@ -35,15 +35,25 @@ func (t *Thread) raise(L *lua.LState) {
 	panic(&t.err)
 }
 
-// tidy brings the messages of gopher-lua's own library into the form PUC Lua
-// gives them: no blank where a position would stand, quotes around names.
+// tidy brings the messages of gopher-lua and its own library into the form PUC
+// Lua gives them: variables named, no blank where a position would stand,
+// quotes around names.
 func tidy(L *lua.LState, lv lua.LValue) lua.LValue {
 	s, ok := lv.(lua.LString)
 	if !ok {
 		return lv
 	}
 	msg := string(s)
-	if f := inside.Current(L); msg != "" && msg[0] == ' ' && f != nil && f.Fn.IsG && (f.Parent == nil || f.Parent.Fn.IsG) {
+	f := inside.Current(L)
+	if f != nil && !f.Fn.IsG {
+		pos := where(L, 0)
+		if rest, found := strings.CutPrefix(msg, pos); found {
+			if text, ok := fault(L, f, rest); ok {
+				return lua.LString(pos + text)
+			}
+		}
+	}
+	if msg != "" && msg[0] == ' ' && f != nil && f.Fn.IsG && (f.Parent == nil || f.Parent.Fn.IsG) {
 		msg = msg[1:]
 	}
 	if head, found := strings.CutSuffix(msg, "registry overflow"); found {

@@ -35,7 +35,7 @@ func checkString(L *lua.LState, n int) string {
 	case lua.LString:
 		return string(x)
 	case lua.LNumber:
-		return x.String()
+		return numberText(x)
 	}
 	typeError(L, n, "string")
 	return ""
@@ -115,10 +115,10 @@ func strGmatch(L *lua.LState) int {
 func (v *VM) strGsub(L *lua.LState) int {
 	s, p := checkString(L, 1), checkString(L, 2)
 	repl := L.Get(3)
-	switch repl.(type) {
+	switch x := repl.(type) {
 	case lua.LString, *lua.LTable, *lua.LFunction:
 	case lua.LNumber:
-		repl = lua.LString(repl.String())
+		repl = lua.LString(numberText(x))
 	default:
 		argError(L, 3, "string/function/table expected")
 	}
@@ -179,7 +179,7 @@ func (m *matcher) replace(b *strings.Builder, repl lua.LValue, s, e int) {
 			case c == '0':
 				b.WriteString(m.src[s:e])
 			default:
-				b.WriteString(m.captured(int(c-'1'), s, e).String())
+				b.WriteString(m.capturedText(int(c-'1'), s, e))
 			}
 		}
 		return
@@ -195,7 +195,7 @@ func (m *matcher) replace(b *strings.Builder, repl lua.LValue, s, e int) {
 	case lua.LString:
 		b.WriteString(string(x))
 	case lua.LNumber:
-		b.WriteString(x.String())
+		b.WriteString(numberText(x))
 	default:
 		if lua.LVAsBool(lv) {
 			Raise(L, "invalid replacement value (a %s)", lv.Type())
@@ -288,7 +288,7 @@ func (v *VM) tabConcat(L *lua.LState) int {
 		case lua.LString:
 			b.WriteString(string(x))
 		case lua.LNumber:
-			b.WriteString(x.String())
+			b.WriteString(numberText(x))
 		default:
 			Raise(L, "invalid value (%s) at index %d in table for 'concat'", x.Type(), i)
 		}

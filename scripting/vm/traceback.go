@@ -1,7 +1,6 @@
 package vm
 
 import (
-	"sort"
 	"strconv"
 	"strings"
 
@@ -83,41 +82,10 @@ func (c *cursor) call() (name, what string) {
 	case inside.OpTForLoop:
 		return "(for generator)", "local"
 	case inside.OpCall, inside.OpTailCall:
-		calls := p.Fn.Proto.DbgCalls
-		i := sort.Search(len(calls), func(i int) bool { return calls[i].Pc >= p.Pc-1 })
-		if i < len(calls) && calls[i].Pc == p.Pc-1 {
-			if n := calls[i].Name; n != "?" && n != "(anonymous)" {
-				return n, callee(p)
-			}
-		}
+		what, name = calleeName(p)
+		return name, what
 	}
 	return "", ""
-}
-
-// callee finds the instruction that put the called function into its register;
-// it stands before those of the arguments.
-func callee(p *inside.Frame) string {
-	code := p.Fn.Proto.Code
-	a := code[p.Pc-1] >> 18 & 0xff
-	for i := p.Pc - 2; i >= 0; i-- {
-		if code[i]>>18&0xff != a {
-			continue
-		}
-		switch int(code[i] >> 26) {
-		case lua.OP_EQ, lua.OP_LT, lua.OP_LE, lua.OP_JMP, lua.OP_CALL:
-			continue // A is not the register, or the call is an argument
-		case lua.OP_SELF:
-			return "method"
-		case lua.OP_GETGLOBAL:
-			return "global"
-		case lua.OP_GETUPVAL:
-			return "upvalue"
-		case lua.OP_GETTABLE, lua.OP_GETTABLEKS:
-			return "field"
-		}
-		return "local"
-	}
-	return "local"
 }
 
 func (c *cursor) name() string { n, _ := c.call(); return n }

@@ -62,8 +62,8 @@ func TestError(t *testing.T) {
 		`error({})`: "(error object is a table value)",
 		`error()`:   "(error object is a nil value)",
 		`error(setmetatable({}, {__tostring = function() error("no") end}))`: "(error object is a table value)",
-		`local t = nil; t.x = 1`: "app.lua:1: attempt to index a non-table object(nil) with key 'x'",
-		`nope()`:                 "app.lua:1: attempt to call a non-function object",
+		`local t = nil; t.x = 1`: "app.lua:1: attempt to index a nil value (local 't')",
+		`nope()`:                 "app.lua:1: attempt to call a nil value (global 'nope')",
 	} {
 		if err := v.do(t, src); err == nil || err.Message != want {
 			t.Errorf("%s: %v", src, err)

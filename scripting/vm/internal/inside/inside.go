@@ -87,6 +87,9 @@ type Global struct {
 	OnInterrupt func(L *lua.LState)
 	// MaxString caps what one concatenation may build.
 	MaxString int
+	// Culprit is the register a failed concatenation stumbled over, -1 for none.
+	// It is right at the moment of raising only.
+	Culprit int
 	// Owner is the VM.
 	Owner any
 }

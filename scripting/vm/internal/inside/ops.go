@@ -50,7 +50,6 @@ func wrap() {
 	jumpTable[lua.OP_CALL] = opCall
 	jumpTable[lua.OP_TAILCALL] = opTailCall
 	jumpTable[lua.OP_CLOSURE] = opClosure
-	jumpTable[lua.OP_CONCAT] = opConcat
 	jumpTable[lua.OP_SETTABLE] = opSetTable
 	jumpTable[lua.OP_SETLIST] = opSetList
 	jumpTable[lua.OP_LEN] = opLen
@@ -119,24 +118,6 @@ func opTailCall(L *lua.LState, inst uint32, base *Frame) int {
 func opClosure(L *lua.LState, inst uint32, base *Frame) int {
 	checkDepth(L)
 	return original[lua.OP_CLOSURE](L, inst, base)
-}
-
-func opConcat(L *lua.LState, inst uint32, base *Frame) int {
-	if L.Options.RegistryGrowStep >= mark {
-		lbase := Current(L).LocalBase
-		b := lbase + int(inst&0x1ff)
-		c := lbase + int(inst>>9)&0x1ff
-		size := 0
-		for _, v := range registryOf(L).array[b : c+1] {
-			if s, ok := v.(lua.LString); ok {
-				size += len(s)
-			}
-		}
-		if limit := Of(L).MaxString; size > limit {
-			L.RaiseError("string too large (%d bytes, limit %d)", size, limit)
-		}
-	}
-	return original[lua.OP_CONCAT](L, inst, base)
 }
 
 // opSetTable stores into the array part of a plain table by itself, which pays
