@@ -109,7 +109,7 @@ func (l *Loop) taskBusy() bool {
 
 // nextTask runs one task. It is the task loop's place that recovers a panic.
 func (l *Loop) nextTask(f *Fiber) {
-	if l.taskBusy() || l.held || l.eng.pool.queued.Load() == 0 {
+	if l.taskBusy() || l.eng.pool.queued.Load() == 0 {
 		return
 	}
 	t := l.eng.pool.take(l.idx)

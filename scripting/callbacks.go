@@ -2,6 +2,7 @@ package scripting
 
 import (
 	"fmt"
+	"strings"
 
 	"swoon/engine"
 	"swoon/scripting/vm"
@@ -116,6 +117,11 @@ func (in *Instance) sessionFailed(f *engine.Fiber, s *engine.Session, ev event, 
 
 // failed reports an error of a callback: to the log and to onError.
 func (in *Instance) failed(f *engine.Fiber, what string, fd engine.SessionID, err *vm.Error) {
+	if c := f.Cancelled(); c != nil && strings.Contains(err.Message, c.Error()) {
+		// Not the script's fault. Who cancelled it names what was cut.
+		in.host.log.Debug("cancelled", "event", what, "at", fmt.Sprintf("%s:%d", err.File, err.Line), "why", c)
+		return
+	}
 	in.logError(what, fd, err)
 	fn := in.on[evError]
 	if fn == nil || what == evError.String() || in.stage == dead {

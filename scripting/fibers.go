@@ -45,8 +45,14 @@ func (in *Instance) Go(L *lua.LState, fn *lua.LFunction, args []lua.LValue) (uin
 		in.held = append(in.held, func() { in.loop.Spawn(engine.RootGo, body) })
 		return 0, nil
 	}
+	// What a session event or a task starts belongs to it: a drain waits for it.
+	root := engine.RootGo
+	switch f.Root() {
+	case engine.RootSession, engine.RootTask, engine.RootFinish:
+		root = f.Root()
+	}
 	p := in.park(L)
-	err := f.Go(engine.RootGo, body)
+	err := f.Go(root, body)
 	p.back()
 	if err != nil {
 		in.release()
