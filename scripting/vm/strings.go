@@ -3,8 +3,6 @@ package vm
 import (
 	"strings"
 
-	"swoon/scripting/vm/internal/inside"
-
 	lua "github.com/yuin/gopher-lua"
 )
 
@@ -243,90 +241,4 @@ func strCase(L *lua.LState, lo, hi byte) int {
 	}
 	L.Push(lua.LString(b))
 	return 1
-}
-
-// openTable replaces what builds large strings or long lists.
-func (v *VM) openTable() {
-	t := v.L.G.Global.RawGetString("table").(*lua.LTable)
-	t.RawSetString("concat", v.Function(v.tabConcat))
-	t.RawSetString("insert", v.Function(tabInsert))
-	v.SetGlobal("rawset", v.Function(func(L *lua.LState) int {
-		t, ok := L.Get(1).(*lua.LTable)
-		if !ok {
-			typeError(L, 1, "table")
-		}
-		if L.GetTop() < 3 {
-			argError(L, L.GetTop()+1, "value expected")
-		}
-		if n, ok := L.Get(2).(lua.LNumber); ok && n >= inside.MaxArray-1 && n <= inside.MaxArray {
-			inside.CheckList(L, t, int(n))
-		}
-		L.RawSet(t, L.Get(2), L.Get(3))
-		L.SetTop(1)
-		return 1
-	}))
-}
-
-func (v *VM) tabConcat(L *lua.LState) int {
-	t, ok := L.Get(1).(*lua.LTable)
-	if !ok {
-		typeError(L, 1, "table")
-	}
-	sep := ""
-	if L.Get(2) != lua.LNil {
-		sep = checkString(L, 2)
-	}
-	from, to := optInt(L, 3, 1), 0
-	if L.Get(4) == lua.LNil {
-		to = t.Len()
-	} else {
-		to = checkInt(L, 4)
-	}
-	var b strings.Builder
-	for i := from; i <= to; i++ {
-		switch x := t.RawGet(lua.LNumber(i)).(type) {
-		case lua.LString:
-			b.WriteString(string(x))
-		case lua.LNumber:
-			b.WriteString(numberText(x))
-		default:
-			Raise(L, "invalid value (%s) at index %d in table for 'concat'", x.Type(), i)
-		}
-		if i != to {
-			b.WriteString(sep)
-		}
-		if b.Len() > v.opt.MaxString {
-			tooLarge(L, b.Len(), v.opt.MaxString)
-		}
-		if i%checkEvery == 0 {
-			inside.Check(L)
-		}
-	}
-	L.Push(lua.LString(b.String()))
-	return 1
-}
-
-func tabInsert(L *lua.LState) int {
-	t, ok := L.Get(1).(*lua.LTable)
-	if !ok {
-		typeError(L, 1, "table")
-	}
-	n := t.Len()
-	pos, lv := n+1, L.Get(2)
-	switch L.GetTop() {
-	case 2:
-	case 3:
-		pos, lv = checkInt(L, 2), L.Get(3)
-	default:
-		Raise(L, "wrong number of arguments to 'insert'")
-	}
-	if n >= inside.MaxArray-1 {
-		Raise(L, "list too long (%d entries, limit %d)", n+1, inside.MaxArray-1)
-	}
-	if pos < 1 || pos > n {
-		t.RawSet(lua.LNumber(pos), lv)
-		return 0
-	}
-	t.Insert(pos, lv)
-	return 0
 }

@@ -1,6 +1,6 @@
 // Package inside is the only place of Swoon that reaches into gopher-lua's
 // private parts: the jump table of the interpreter, the current call frame of
-// a thread, the value stack and the array part of a table.
+// a thread, the value stack and the tables.
 //
 // Every assumption is checked by name and type when the program starts. A
 // gopher-lua that was changed underneath stops the program with the name of the
@@ -137,14 +137,7 @@ func registryOf(L *lua.LState) *registry {
 	return *(**registry)(unsafe.Add(unsafe.Pointer(L), offReg))
 }
 
-// ArrayLen is the length of the array part of t, holes included.
-func ArrayLen(t *lua.LTable) int { return len(arrayOf(t)) }
-
-func arrayOf(t *lua.LTable) []lua.LValue {
-	return *(*[]lua.LValue)(unsafe.Add(unsafe.Pointer(t), offArray))
-}
-
-var offCurrentFrame, offReg, offArray uintptr
+var offCurrentFrame, offReg uintptr
 
 func broken(format string, args ...any) {
 	panic("swoon: this gopher-lua is not the one Swoon was built for (known good: " + KnownGood + "): " +
@@ -185,7 +178,6 @@ func init() {
 	state := reflect.TypeFor[lua.LState]()
 	offCurrentFrame = offsetOf(state, "currentFrame", "*lua.callFrame")
 	offReg = offsetOf(state, "reg", "*lua.registry")
-	offArray = offsetOf(reflect.TypeFor[lua.LTable](), "array", "[]lua.LValue")
 
 	frame, _ := state.FieldByName("currentFrame")
 	mirror(frame.Type.Elem(), reflect.TypeFor[Frame](), true)
@@ -197,3 +189,14 @@ func init() {
 	}
 	wrap()
 }
+
+// Reserve pushes n nils onto the stack of L and returns their slots, to be
+// filled before anything else touches the stack.
+func Reserve(L *lua.LState, n int) []lua.LValue {
+	L.SetTop(L.GetTop() + n)
+	r := registryOf(L)
+	return r.array[r.top-n : r.top]
+}
+
+// Top is how many stack slots of L are in use.
+func Top(L *lua.LState) int { return registryOf(L).top }

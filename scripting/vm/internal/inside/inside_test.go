@@ -92,11 +92,10 @@ func TestInterrupt(t *testing.T) {
 func TestLimits(t *testing.T) {
 	L, _ := ours(t)
 	for src, want := range map[string]string{
-		`local function f() return 1 + f() end f()`:                     "stack overflow",
-		`local s = ("x"):rep(600000) s = s .. s`:                        "string too large (1200000 bytes, limit 1048576)",
-		`local t = {} for i = 1, 1048576 do t[i] = i end`:               "list too long (1048576 entries, limit 1048575)",
-		`local t = {} for i = 1048576, 1, -1 do t[i] = i end return #t`: "list too long (1048576 entries",
-		`local t = {} t[6e7] = 1 t[1] = 1 assert(t[6e7] + #t == 2)`:     "",
+		`local function f() return 1 + f() end f()`:                             "stack overflow",
+		`local s = ("x"):rep(600000) s = s .. s`:                                "string too large (1200000 bytes, limit 1048576)",
+		`local t = {} for i = 1, 1100000 do t[i] = i end assert(#t == 1100000)`: "",
+		`local t = {} t[6e7] = 1 t[1] = 1 assert(t[6e7] == 1 and #t == 1)`:      "",
 	} {
 		err := L.DoString(src)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
@@ -105,11 +104,6 @@ func TestLimits(t *testing.T) {
 	}
 	if Slots(L) == 0 {
 		t.Error("no slots")
-	}
-	tb := L.NewTable()
-	tb.RawSetInt(3, lua.LTrue)
-	if ArrayLen(tb) != 3 {
-		t.Error(ArrayLen(tb))
 	}
 }
 
