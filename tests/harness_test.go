@@ -392,3 +392,12 @@ func read(t testing.TB, path string) string {
 	}
 	return string(b)
 }
+
+// dialTCP connects without a test's cleanup, for clients that come in thousands.
+func dialTCP(addr string) (*net.TCPConn, error) {
+	c, err := net.DialTimeout("tcp", addr, patience)
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.TCPConn), nil
+}
