@@ -1,8 +1,8 @@
 package vm
 
 import (
-	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
@@ -13,161 +13,276 @@ import (
 // gigabytes of blanks.
 func (v *VM) strFormat(L *lua.LState) int {
 	f := checkString(L, 1)
-	var b strings.Builder
+	b := make([]byte, 0, len(f)+32)
 	arg := 1
 	for i := 0; i < len(f); i++ {
 		if f[i] != '%' {
-			b.WriteByte(f[i])
+			b = append(b, f[i])
 			continue
 		}
 		if i++; i < len(f) && f[i] == '%' {
-			b.WriteByte('%')
+			b = append(b, '%')
 			continue
 		}
 		if arg++; arg > L.GetTop() {
 			argError(L, arg, "no value")
 		}
-		spec := i
-		for i < len(f) && strings.IndexByte("-+ #0", f[i]) >= 0 {
-			i++
-		}
-		if i-spec > 5 {
-			Raise(L, "invalid format (repeated flags)")
-		}
-		flags := f[spec:i]
-		width, i2 := twoDigits(L, f, i)
-		prec := -1
-		if i = i2; i < len(f) && f[i] == '.' {
-			prec, i = twoDigits(L, f, i+1)
-			prec = max(prec, 0)
-		}
-		if i >= len(f) {
-			Raise(L, "invalid option '%%%s' to 'format'", f[spec:])
-		}
-		v.formatOne(L, &b, f[i], flags, width, prec, arg)
-		if b.Len() > v.opt.MaxString {
-			tooLarge(L, b.Len(), v.opt.MaxString)
+		s, end := parseSpec(L, f, i)
+		i = end
+		b = v.formatOne(L, b, s, arg)
+		if len(b) > v.opt.MaxString {
+			tooLarge(L, len(b), v.opt.MaxString)
 		}
 	}
-	L.Push(lua.LString(b.String()))
+	L.Push(lua.LString(b))
 	return 1
 }
 
-func twoDigits(L *lua.LState, f string, i int) (n, next int) {
-	n = -1
-	for d := 0; i < len(f) && isDigit(f[i]); d++ {
-		if d == 2 {
-			Raise(L, "invalid format (width or precision too long)")
+// spec is one conversion: what stands between % and the verb, and the verb.
+type spec struct {
+	minus, plus, blank, alt, zero bool
+	width, prec                   int // prec is -1 when there is none
+	verb                          byte
+}
+
+// parseSpec reads the conversion at i and returns the place of its verb.
+func parseSpec(L *lua.LState, f string, i int) (s spec, end int) {
+	start := i
+flags:
+	for ; i < len(f); i++ {
+		switch f[i] {
+		case '-':
+			s.minus = true
+		case '+':
+			s.plus = true
+		case ' ':
+			s.blank = true
+		case '#':
+			s.alt = true
+		case '0':
+			s.zero = true
+		default:
+			break flags
 		}
-		n = max(n, 0)*10 + int(f[i]-'0')
-		i++
 	}
-	return n, i
+	if i-start > 5 {
+		Raise(L, "invalid format (repeated flags)")
+	}
+	two := func() (n int) {
+		for d := 0; i < len(f) && isDigit(f[i]) && d < 2; d++ {
+			n = n*10 + int(f[i]-'0')
+			i++
+		}
+		return n
+	}
+	s.width, s.prec = two(), -1
+	if i < len(f) && f[i] == '.' {
+		i++
+		s.prec = two()
+	}
+	if i < len(f) && isDigit(f[i]) {
+		Raise(L, "invalid format (width or precision too long)")
+	}
+	if i < len(f) {
+		s.verb = f[i]
+	}
+	return s, i
 }
 
 func checkNumber(L *lua.LState, n int) float64 {
-	switch x := L.Get(n).(type) {
-	case lua.LNumber:
-		return float64(x)
-	case lua.LString:
-		if f, ok := parseNumber(string(x)); ok {
-			return f
-		}
+	if f, ok := toNumber(L.Get(n)); ok {
+		return f
 	}
 	typeError(L, n, "number")
 	return 0
 }
 
-func (v *VM) formatOne(L *lua.LState, b *strings.Builder, verb byte, flags string, width, prec, arg int) {
-	spec := "%" + flags
-	if width >= 0 {
-		spec += fmt.Sprint(width)
-	}
-	switch verb {
+func (v *VM) formatOne(L *lua.LState, b []byte, s spec, arg int) []byte {
+	switch s.verb {
 	case 'c':
-		pad(b, string([]byte{byte(toInt(checkNumber(L, arg)))}), flags, width)
-	case 'd', 'i', 'u', 'o', 'x', 'X':
-		x := checkNumber(L, arg)
-		n := int64(toInt(x))
-		if x >= 1<<62 || x <= -1<<62 {
-			n = int64(math.Max(math.Min(x, 9223372036854774784), -9223372036854775808))
-		}
-		if prec >= 0 {
-			spec += "." + fmt.Sprint(prec)
-		}
-		switch verb {
-		case 'd', 'i':
-			fmt.Fprintf(b, spec+"d", n)
-		case 'u':
-			fmt.Fprintf(b, spec+"d", uint64(n))
-		default:
-			fmt.Fprintf(b, spec+string(verb), uint64(n))
-		}
+		return s.pad(b, string([]byte{byte(toInt(checkNumber(L, arg)))}))
+	case 'd', 'i':
+		return s.integer(b, checkNumber(L, arg))
+	case 'u', 'o', 'x', 'X':
+		return s.unsigned(b, checkNumber(L, arg))
 	case 'e', 'E', 'f', 'g', 'G':
-		x := checkNumber(L, arg)
-		if math.IsInf(x, 0) || math.IsNaN(x) {
-			s := "nan"
-			switch {
-			case math.IsInf(x, 1):
-				s = "inf"
-			case math.IsInf(x, -1):
-				s = "-inf"
-			case math.Signbit(x):
-				s = "-nan"
-			}
-			if s[0] != '-' && strings.Contains(flags, "+") {
-				s = "+" + s
-			}
-			if verb < 'a' {
-				s = strings.ToUpper(s)
-			}
-			pad(b, s, strings.ReplaceAll(flags, "0", ""), width)
-			return
-		}
-		if prec < 0 {
-			prec = 6
-		}
-		fmt.Fprintf(b, spec+"."+fmt.Sprint(prec)+string(verb), x)
+		return s.float(b, checkNumber(L, arg))
 	case 'q':
-		quote(b, checkString(L, arg))
+		return quote(b, checkString(L, arg))
 	case 's':
-		s := v.tostring(L, L.Get(arg))
-		if prec >= 0 && prec < len(s) {
-			s = s[:prec]
+		text := v.tostring(L, L.Get(arg))
+		if s.prec >= 0 && s.prec < len(text) {
+			text = text[:s.prec]
 		}
-		pad(b, s, flags, width)
-	default:
-		Raise(L, "invalid option '%%%c' to 'format'", verb)
+		return s.pad(b, text)
+	case 0:
+		Raise(L, "invalid option '%%' to 'format'")
 	}
+	Raise(L, "invalid option '%%%s' to 'format'", string([]byte{s.verb}))
+	return b
 }
 
-func pad(b *strings.Builder, s, flags string, width int) {
-	n := max(0, width-len(s))
-	if strings.Contains(flags, "-") {
-		b.WriteString(s)
-		s = ""
+func blanks(b []byte, n int, c byte) []byte {
+	for ; n > 0; n-- {
+		b = append(b, c)
 	}
-	for range n {
-		b.WriteByte(' ')
+	return b
+}
+
+func (s spec) pad(b []byte, text string) []byte {
+	if s.minus {
+		return blanks(append(b, text...), s.width-len(text), ' ')
 	}
-	b.WriteString(s)
+	return append(blanks(b, s.width-len(text), ' '), text...)
+}
+
+// number writes sign and digits into the width, with zeros between them if
+// asked for.
+func (s spec) number(b []byte, sign, digits string, zeros bool) []byte {
+	gap := s.width - len(sign) - len(digits)
+	if zeros && s.zero && !s.minus {
+		return append(blanks(append(b, sign...), gap, '0'), digits...)
+	}
+	if !s.minus {
+		b = blanks(b, gap, ' ')
+	}
+	b = append(append(b, sign...), digits...)
+	if s.minus {
+		b = blanks(b, gap, ' ')
+	}
+	return b
+}
+
+func (s spec) sign(negative bool) string {
+	switch {
+	case negative:
+		return "-"
+	case s.plus:
+		return "+"
+	case s.blank:
+		return " "
+	}
+	return ""
+}
+
+// precise gives an integer at least prec digits; none for 0 with precision 0.
+func (s spec) precise(digits string) string {
+	if s.prec == 0 && digits == "0" {
+		return ""
+	}
+	if n := s.prec - len(digits); n > 0 {
+		return strings.Repeat("0", n) + digits
+	}
+	return digits
+}
+
+func (s spec) integer(b []byte, x float64) []byte {
+	n := int64(math.MinInt64) // what the processor makes of numbers beyond its integers
+	if x > -1<<63 && x < 1<<63 {
+		n = int64(x)
+	}
+	digits := strings.TrimPrefix(strconv.FormatInt(n, 10), "-")
+	return s.number(b, s.sign(n < 0), s.precise(digits), s.prec < 0)
+}
+
+func (s spec) unsigned(b []byte, x float64) []byte {
+	var n uint64
+	switch {
+	case x > -1<<63 && x < 1<<63:
+		n = uint64(int64(x))
+	case x >= 1<<63 && x < 1<<64:
+		n = uint64(x)
+	case x >= 1<<64:
+		n = 0
+	default:
+		n = 1 << 63
+	}
+	prefix := ""
+	var digits string
+	switch s.verb {
+	case 'o':
+		digits = s.precise(strconv.FormatUint(n, 8))
+		if s.alt && !strings.HasPrefix(digits, "0") {
+			digits = "0" + digits
+		}
+	case 'x', 'X':
+		digits = s.precise(strconv.FormatUint(n, 16))
+		if s.alt && n != 0 {
+			prefix = "0x"
+		}
+		if s.verb == 'X' {
+			prefix, digits = strings.ToUpper(prefix), strings.ToUpper(digits)
+		}
+	default:
+		digits = s.precise(strconv.FormatUint(n, 10))
+	}
+	return s.number(b, prefix, digits, s.prec < 0)
+}
+
+func (s spec) float(b []byte, x float64) []byte {
+	sign := s.sign(math.Signbit(x))
+	upper := s.verb == 'E' || s.verb == 'G'
+	x = math.Abs(x)
+	var digits string
+	switch {
+	case math.IsInf(x, 0):
+		digits = "inf"
+	case x != x:
+		digits = "nan"
+	default:
+		digits = s.digits(x)
+	}
+	if upper {
+		digits = strings.ToUpper(digits)
+	}
+	return s.number(b, sign, digits, !math.IsInf(x, 0) && x == x)
+}
+
+func (s spec) digits(x float64) string {
+	prec := s.prec
+	if prec < 0 {
+		prec = 6
+	}
+	verb := s.verb | 0x20
+	if verb == 'g' {
+		prec = max(prec, 1)
+		if !s.alt {
+			return strconv.FormatFloat(x, 'g', prec, 64)
+		}
+		// With # the trailing zeros stay: choose between the other two by the
+		// exponent after rounding, as C defines it.
+		e := strconv.FormatFloat(x, 'e', prec-1, 64)
+		exp, _ := strconv.Atoi(e[strings.IndexByte(e, 'e')+1:])
+		if exp < -4 || exp >= prec {
+			verb, prec = 'e', prec-1
+		} else {
+			verb, prec = 'f', prec-1-exp
+		}
+	}
+	text := strconv.FormatFloat(x, verb, prec, 64)
+	if s.alt && prec == 0 {
+		mantissa, exp, found := strings.Cut(text, "e")
+		if text = mantissa + "."; found {
+			text += "e" + exp
+		}
+	}
+	return text
 }
 
 // quote writes s so that the Lua reader gives it back.
-func quote(b *strings.Builder, s string) {
-	b.WriteByte('"')
+func quote(b []byte, s string) []byte {
+	b = append(b, '"')
 	for i := range len(s) {
 		switch c := s[i]; c {
 		case '"', '\\', '\n':
-			b.WriteByte('\\')
-			b.WriteByte(c)
+			b = append(b, '\\', c)
 		case '\r':
-			b.WriteString(`\r`)
+			b = append(b, `\r`...)
 		case 0:
-			b.WriteString(`\000`)
+			b = append(b, `\000`...)
 		default:
-			b.WriteByte(c)
+			b = append(b, c)
 		}
 	}
-	b.WriteByte('"')
+	return append(b, '"')
 }

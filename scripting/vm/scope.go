@@ -60,7 +60,10 @@ func (s *scoper) id(line int) int {
 func (s *scoper) mark(n ast.PositionHolder, line int) {
 	n.SetLine(s.id(line))
 	if last := n.LastLine(); last != 0 {
-		n.SetLastLine(s.id(last))
+		// Of a function this is the line of its last return, where the variables
+		// around it mean nothing.
+		s.at = append(s.at, position{line: last})
+		n.SetLastLine(2 * (len(s.at) - 1))
 	}
 }
 

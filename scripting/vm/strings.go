@@ -11,12 +11,17 @@ import (
 func (v *VM) openString() {
 	t := v.L.G.Global.RawGetString("string").(*lua.LTable)
 	for name, fn := range map[string]lua.LGFunction{
-		"find":    func(L *lua.LState) int { return strFind(L, true) },
-		"match":   func(L *lua.LState) int { return strFind(L, false) },
-		"gmatch":  strGmatch,
-		"gfind":   strGmatch,
-		"gsub":    v.strGsub,
-		"rep":     v.strRep,
+		"find":   func(L *lua.LState) int { return strFind(L, true) },
+		"match":  func(L *lua.LState) int { return strFind(L, false) },
+		"gmatch": strGmatch,
+		"gfind":  strGmatch,
+		"gsub":   v.strGsub,
+		"rep":    v.strRep,
+		"sub":    strSub,
+		"byte":   strByte,
+		"char":   strChar,
+		"len":    strLen,
+		"pack":   v.strPack, "unpack": strUnpack, "packsize": strPackSize,
 		"format":  v.strFormat,
 		"reverse": strReverse,
 		"upper":   func(L *lua.LState) int { return strCase(L, 'a', 'z') },
