@@ -127,6 +127,7 @@ func tooDeep(stmts []ast.Stmt) (line int, deep bool) {
 			push(d, n.Init, n.Limit, n.Step)
 			block(d, n.Stmts)
 		case *ast.GenericForStmt:
+			completeFor(n)
 			exprs(d, n.Exprs)
 			block(d, n.Stmts)
 		case *ast.FuncDefStmt:
@@ -161,4 +162,24 @@ func tooDeep(stmts []ast.Stmt) (line int, deep bool) {
 		}
 	}
 	return 0, false
+}
+
+// completeFor writes out the values that `for k, v in next, t` leaves out:
+// gopher-lua's compiler would start the loop with what the registers held.
+func completeFor(n *ast.GenericForStmt) {
+	for len(n.Exprs) < 3 {
+		switch x := n.Exprs[len(n.Exprs)-1].(type) {
+		case *ast.FuncCallExpr:
+			if !x.AdjustRet {
+				return
+			}
+		case *ast.Comma3Expr:
+			if !x.AdjustRet {
+				return
+			}
+		}
+		missing := &ast.NilExpr{}
+		missing.SetLine(n.Line())
+		n.Exprs = append(n.Exprs, missing)
+	}
 }

@@ -12,15 +12,16 @@ import (
 const maxSlots = 1 << 18
 
 func (v *VM) openTables() {
-	next, step := v.Function(baseNext), v.Function(ipairsStep)
+	next, hidden, step := v.Function(baseNext), v.Function(baseNext), v.Function(ipairsStep)
 	inside.MarkNext(next)
+	inside.MarkNext(hidden) // what pairs returns is another function than next
 	inside.MarkIPairs(step)
 	for name, fn := range map[string]lua.LGFunction{
 		"rawequal": baseRawEqual, "rawget": baseRawGet, "rawset": baseRawSet,
 		"select": baseSelect, "unpack": baseUnpack,
 		"pairs": func(L *lua.LState) int {
 			t := checkTable(L, 1)
-			L.Push(next)
+			L.Push(hidden)
 			L.Push(t)
 			L.Push(lua.LNil)
 			return 3
