@@ -22,6 +22,8 @@ const (
 	turnEvents = 256 // session events from the run queue
 	turnJobs   = 64
 	turnTimers = 256
+
+	turnTime = 5 * time.Millisecond // after this, queued events wait for the next turn
 )
 
 // phase is where a turn stands. It lies in the loop because the goroutine that
@@ -199,9 +201,21 @@ func (l *Loop) run(f *Fiber) {
 			l.phase, l.left = phaseQueue, turnEvents
 
 		case phaseQueue:
-			for l.phase == phaseQueue && l.left > 0 && l.runq.len() > 0 {
+			for l.left > 0 && l.runq.len() > 0 {
 				l.left--
 				l.serve(f, l.runq.pop())
+				if l.phase != phaseQueue {
+					break
+				}
+				// A session that is fed as fast as it is served could keep the
+				// queue to itself for the whole budget: sessions that come in by
+				// mail stand behind it once, not behind all its events.
+				if l.mail.full.Load() {
+					l.takeMail()
+				}
+				if l.left%8 == 0 && nanotime()-l.now > int64(turnTime) {
+					l.left = 0
+				}
 			}
 			if l.phase != phaseQueue {
 				continue
