@@ -104,11 +104,14 @@ func (l *Loop) finish(s *Session) {
 	l.setInterest(s)
 }
 
-// lingerFrom gives the peer close_timeout from now.
+// lingerFrom gives the peer close_timeout from now. It gets it again as long as
+// it has taken something: megabytes may still lie in our kernel, and a close
+// under a peer that sends would destroy them.
 func (l *Loop) lingerFrom(s *Session, now int64) {
 	if s.linger == nil {
 		s.linger = &Timer{}
 	}
+	s.unsent = s.out.bytes + outqueue(s.fd)
 	wait := l.eng.opts.CloseTime
 	if l.eng.Draining() {
 		wait = drainLinger
@@ -127,6 +130,10 @@ func lingerOver(t *Timer) {
 	defer s.mu.Unlock()
 	if l.eng.Draining() && (s.out.bytes > 0 || outqueue(s.fd) > 0) {
 		l.SetTimer(s.linger, nanotime()+int64(drainLinger), s, lingerOver)
+		return
+	}
+	if left := s.out.bytes + outqueue(s.fd); left > 0 && left < s.unsent && !l.eng.Draining() {
+		l.lingerFrom(s, nanotime())
 		return
 	}
 	l.count.lingerCut++

@@ -44,6 +44,7 @@ type Session struct {
 	shut     bool // we have
 	partial  []byte
 	linger   *Timer
+	unsent   int // bytes the peer had not taken when linger was set
 
 	// The inbox: in Base mode the loop's alone, in Process mode under mu.
 	in        inbox
