@@ -145,9 +145,11 @@ func (ln *listener) acceptAll(fd int) time.Duration {
 		conn, sa, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch err {
 		case nil:
-			e.dryAccepts.Store(0)
 			e.admit(ln, conn, addrPort(sa))
 		case unix.EAGAIN:
+			// Only now is the drought over: while others wait, each client that
+			// leaves lets one in, and that is not worth another line.
+			e.dryAccepts.Store(0)
 			return 0
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			e.refused[OutOfDescriptors].Add(1)
