@@ -284,15 +284,15 @@ func (t *table) note(key lua.LValue) bool {
 		t.k2i = map[lua.LValue]int{}
 		t.keys = make([]lua.LValue, 0, 4)
 	}
-	if _, ok := t.k2i[key]; ok {
-		return false
+	_, known := t.k2i[key]
+	if !known {
+		t.k2i[key] = len(t.keys)
+		t.keys = append(t.keys, key)
 	}
-	t.k2i[key] = len(t.keys)
-	t.keys = append(t.keys, key)
 	if len(t.keys) > 2*t.live()+slack {
 		t.compact()
 	}
-	return true
+	return !known
 }
 
 func (t *table) live() int { return len(t.dict) + len(t.strdict) }
