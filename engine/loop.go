@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -66,6 +67,7 @@ type Loop struct {
 	// The turn.
 	phase     phase
 	now       int64 // nanotime of the last poll
+	gaveWay   int64 // when other goroutines were last let in
 	left      int   // budget of the phase
 	readyLeft int
 	ready     fifo[*Fiber]
@@ -250,6 +252,7 @@ func (l *Loop) run(f *Fiber) {
 			}
 			l.now = nanotime()
 			if l.busy() {
+				l.giveWay()
 				continue
 			}
 			if !l.rest(f) {
@@ -269,6 +272,18 @@ func (l *Loop) run(f *Fiber) {
 			l.phase = phaseMail
 			l.handOff()
 		}
+	}
+}
+
+// giveWay lets other goroutines run when the loop has been busy for a while.
+// Fibers that hand the baton to one another look to Go's scheduler like one
+// goroutine that never waits: with few processors it would come to the other
+// loops, a reactor with our sessions among them, a few times a second only.
+func (l *Loop) giveWay() {
+	if l.now-l.gaveWay > int64(turnTime) {
+		runtime.Gosched()
+		l.now = nanotime()
+		l.gaveWay = l.now
 	}
 }
 
