@@ -11,7 +11,7 @@ import (
 // Dump writes what every waiting fiber waits for, with its Lua stack. A loop
 // that does not answer is one that a callback holds; it is named. Any goroutine.
 func (h *Host) Dump(w io.Writer) {
-	if h.engine == nil {
+	if !h.running.Load() {
 		return
 	}
 	for _, l := range append(h.loops(), h.engine.Control()) {

@@ -51,6 +51,7 @@ type Host struct {
 
 	controlWord *atomic.Uint32
 	engine      *engine.Engine
+	running     atomic.Bool // engine is set, for goroutines that Start has not started
 	gen         atomic.Pointer[Generation] // the live one
 	lastGen     uint64                     // number of the newest generation built
 	stores      sync.Map                   // engine.SessionID -> *store
@@ -146,6 +147,7 @@ func (h *Host) Start(log *slog.Logger) error {
 		return err
 	}
 	h.engine = e
+	h.running.Store(true)
 	if err := e.Listen(); err != nil {
 		e.Stop()
 		return err
