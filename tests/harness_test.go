@@ -401,3 +401,11 @@ func dialTCP(addr string) (*net.TCPConn, error) {
 	}
 	return c.(*net.TCPConn), nil
 }
+
+// script writes a script into a directory of its own.
+func script(t testing.TB, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "app.lua")
+	save(t, path, text)
+	return path
+}
