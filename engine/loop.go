@@ -80,7 +80,6 @@ type Loop struct {
 	nextFiber uint64
 	roots     [RootGo + 1]int // callbacks in flight by what started them
 	stopped   bool
-	held      bool         // a task worker that must not start tasks yet
 	sessions  atomic.Int64 // placed on this loop
 
 	// A reactor's sockets.
