@@ -187,7 +187,7 @@ func (m *matcher) replace(b *strings.Builder, repl lua.LValue, s, e int) {
 		}
 		return
 	case *lua.LTable:
-		lv = L.GetTable(r, m.captured(0, s, e))
+		lv = index(L, r, m.captured(0, s, e))
 	case *lua.LFunction:
 		L.Push(r)
 		L.Call(m.pushCaptures(s, e, true), 1)

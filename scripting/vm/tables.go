@@ -39,6 +39,9 @@ func (v *VM) openTables() {
 	v.SetGlobal("next", next)
 }
 
+// index is obj[key] with metamethods. Other than L.GetTable it finds every key.
+func index(L *lua.LState, obj, key lua.LValue) lua.LValue { return inside.Index(L, obj, key) }
+
 // RawGet reads a key of a table without metamethods. Other than lua.LTable's
 // own method it finds every key.
 func RawGet(t *lua.LTable, key lua.LValue) lua.LValue { return inside.RawGet(t, key) }

@@ -37,28 +37,21 @@ func rk(f *Frame, reg []lua.LValue, x int) lua.LValue {
 func opGetTable(L *lua.LState, inst uint32, base *Frame) int {
 	f, r := Current(L), registryOf(L)
 	reg := r.array
-	lt, ok := reg[f.LocalBase+int(inst&0x1ff)].(*lua.LTable)
+	obj, key := reg[f.LocalBase+int(inst&0x1ff)], rk(f, reg, int(inst>>9)&0x1ff)
+	n, ok := key.(lua.LNumber)
 	if !ok {
 		return original[lua.OP_GETTABLE](L, inst, base)
 	}
-	n, ok := rk(f, reg, int(inst>>9)&0x1ff).(lua.LNumber)
-	if !ok {
-		return original[lua.OP_GETTABLE](L, inst, base)
+	v, plain := lua.LNil, false
+	if t, ok := obj.(*lua.LTable); ok {
+		v = of(t).number(n)
+		plain = t.Metatable == lua.LNil
 	}
-	t := of(lt)
-	var v lua.LValue
-	if i := int(n); uint(i-1) < uint(len(t.array)) && lua.LNumber(i) == n {
-		v = t.array[i-1]
-	} else if len(t.dict) == 0 {
-		v = lua.LNil
-	} else if v, ok = t.dict[n]; !ok {
-		v = lua.LNil
-	}
-	a := f.LocalBase + int(inst>>18)&0xff
-	if v == lua.LNil && t.Metatable != lua.LNil {
-		v = inherited(L, lt, rk(f, reg, int(inst>>9)&0x1ff))
+	if !plain && v == lua.LNil {
+		v = Index(L, obj, key)
 		reg = r.array // a call may have moved it
 	}
+	a := f.LocalBase + int(inst>>18)&0xff
 	reg[a] = v
 	if a >= r.top {
 		r.top = a + 1
@@ -69,31 +62,31 @@ func opGetTable(L *lua.LState, inst uint32, base *Frame) int {
 // metaLoop is how many metatables an access may go through.
 const metaLoop = 100
 
-// inherited is what t[key] is by its metatable, if t itself has no such key.
-func inherited(L *lua.LState, t *lua.LTable, key lua.LValue) lua.LValue {
+// Index is obj[key] with metamethods.
+func Index(L *lua.LState, obj, key lua.LValue) lua.LValue {
 	for range metaLoop {
-		mt, ok := t.Metatable.(*lua.LTable)
-		if !ok {
-			return lua.LNil
+		t, ok := obj.(*lua.LTable)
+		if ok {
+			if v := RawGet(t, key); v != lua.LNil || t.Metatable == lua.LNil {
+				return v
+			}
 		}
-		switch h := mt.RawGetString("__index").(type) {
+		switch h := L.GetMetaField(obj, "__index").(type) {
 		case *lua.LNilType:
-			return lua.LNil
+			if !ok {
+				return L.GetTable(obj, key) // knows how to complain
+			}
+			return h
 		case *lua.LFunction:
 			L.Push(h)
-			L.Push(t)
+			L.Push(obj)
 			L.Push(key)
 			L.Call(2, 1)
 			v := L.Get(-1)
 			L.Pop(1)
 			return v
-		case *lua.LTable:
-			if v := RawGet(h, key); v != lua.LNil {
-				return v
-			}
-			t = h
 		default:
-			return L.GetTable(h, key)
+			obj = h
 		}
 	}
 	L.RaiseError("too many recursions in gettable")
@@ -103,61 +96,52 @@ func inherited(L *lua.LState, t *lua.LTable, key lua.LValue) lua.LValue {
 func opSetTable(L *lua.LState, inst uint32, base *Frame) int {
 	f := Current(L)
 	reg := registryOf(L).array
-	lt, ok := reg[f.LocalBase+int(inst>>18)&0xff].(*lua.LTable)
-	if !ok {
-		return original[lua.OP_SETTABLE](L, inst, base)
+	obj := reg[f.LocalBase+int(inst>>18)&0xff]
+	key, v := rk(f, reg, int(inst&0x1ff)), rk(f, reg, int(inst>>9)&0x1ff)
+	lt, ok := obj.(*lua.LTable)
+	if !ok || lt.Metatable != lua.LNil {
+		assign(L, obj, key, v)
+		return 0
 	}
 	t := of(lt)
-	key, v := rk(f, reg, int(inst&0x1ff)), rk(f, reg, int(inst>>9)&0x1ff)
 	if n, ok := key.(lua.LNumber); ok {
 		i := int(n)
-		if uint(i-1) < uint(len(t.array)) && lua.LNumber(i) == n && t.Metatable == lua.LNil && (v != lua.LNil || i < len(t.array)) {
+		if uint(i-1) < uint(len(t.array)) && lua.LNumber(i) == n && (v != lua.LNil || i < len(t.array)) {
 			t.array[i-1] = v
 			return 0
 		}
 	}
-	if t.Metatable == lua.LNil {
-		t.set(L, key, v)
-	} else {
-		assign(L, lt, key, v)
-	}
+	t.set(L, key, v)
 	return 0
 }
 
-// assign is t[key] = v with metamethods.
-func assign(L *lua.LState, t *lua.LTable, key, v lua.LValue) {
+// assign is obj[key] = v with metamethods.
+func assign(L *lua.LState, obj, key, v lua.LValue) {
 	for range metaLoop {
-		mt, ok := t.Metatable.(*lua.LTable)
-		if !ok {
-			break
+		t, ok := obj.(*lua.LTable)
+		if ok && t.Metatable == lua.LNil {
+			of(t).set(L, key, v)
+			return
 		}
-		h := mt.RawGetString("__newindex")
-		if h == lua.LNil || RawGet(t, key) != lua.LNil {
+		h := L.GetMetaField(obj, "__newindex")
+		if ok && (h == lua.LNil || RawGet(t, key) != lua.LNil) {
 			of(t).set(L, key, v)
 			return
 		}
 		switch x := h.(type) {
+		case *lua.LNilType:
+			L.SetTable(obj, key, v) // knows how to complain
+			return
 		case *lua.LFunction:
 			L.Push(x)
-			L.Push(t)
+			L.Push(obj)
 			L.Push(key)
 			L.Push(v)
 			L.Call(3, 0)
 			return
-		case *lua.LTable:
-			t = x
-			if t.Metatable == lua.LNil {
-				of(t).set(L, key, v)
-				return
-			}
 		default:
-			L.SetTable(h, key, v)
-			return
+			obj = x
 		}
-	}
-	if t.Metatable == lua.LNil {
-		of(t).set(L, key, v)
-		return
 	}
 	L.RaiseError("too many recursions in settable")
 }

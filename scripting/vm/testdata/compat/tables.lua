@@ -20,3 +20,9 @@ local loop = {} setmetatable(loop, {__index = loop, __newindex = loop}) p(pcall(
 p(#{1,2,nil}, #{nil}, #{n=1}, #{1,2,3,nil,5}, #{[3]="a",1,2}, #{[1]=1,[2]=2}) local t = {[3]="a",1,2,3} p(t[3], #t) t[#t] = nil p(#t) t[5] = 1 p(#t) t[3] = 3 t[4] = 4 p(#t)
 for i, v in ipairs({1,2,nil,4}) do p(i, v) end for k, v, x in pairs({9}) do p(k, v, x) end for k in pairs({a=1}) do p(k) end for i, v in next, {4, 5} do p(i, v) end for i, v in next, {4, 5}, 1 do p(i, v) end
 local t = {} for i = 1, 10 do t[i] = i end for k in pairs(t) do t[k] = nil end p(next(t)) for i = 1, 10 do t[i] = i end for k in next, t do t[k] = nil end p(next(t)) for i = 1, 10 do t[i] = i t["x" .. i] = i end local k = next(t) local n = 0 while k do t[k] = nil k = next(t, k) n = n + 1 end p(n, next(t))
+local big = setmetatable({}, {__index = {[1000000] = "far", [2] = "near"}}) p(big[1000000], big[2], big[3]) p(("x"):gsub("()", {[1] = "one", [2] = "two"}))
+local chain = setmetatable({}, {__index = setmetatable({}, {__index = function(t, k) return k * 2 end})}) p(chain[21], chain[1e7])
+local s = "abc" p(s[1], s.len == string.len)
+local e = setmetatable({}, {__newindex = function(t, k, v) p("new", k, v) end}) e[1] = 1 e[9e9] = 2 e.x = 3 e[1] = nil e.x = nil rawset(e, 1, 5) e[1] = 6 p(e[1])
+local mt = {} mt.__index = mt mt[7] = "seven" local o = setmetatable({}, mt) p(o[7], o[8], o.x)
+p((("x"):rep(300)):gsub("()x", {[1] = "a", [300] = "z"}):gsub("x+", "-"))
