@@ -191,7 +191,7 @@ func TestCloseReasons(t *testing.T) {
 		c, fd = fresh()
 		c.say("hold\n")
 		c.expect("holding")
-		sent := fillUntilBlocked(t, c, 3, 96<<20)
+		sent := fillUntilBlocked(t, c, 3, 32<<20)
 		if got := other.ask("stats"); !strings.Contains(got, " read_pauses=") || strings.Contains(got, " read_pauses=0") {
 			t.Errorf("after %d bytes: %s", sent, got)
 		}
@@ -202,7 +202,7 @@ func TestCloseReasons(t *testing.T) {
 			other.expect("ping")
 			time.Sleep(50 * time.Millisecond)
 		}
-		if used := sv.cpu(t) - before; used > 600*time.Millisecond {
+		if used := sv.cpu(t) - before; used > 400*time.Millisecond {
 			t.Errorf("the server used %v of processor time in a second with nothing to do but a reset session", used)
 		}
 		other.say("open " + fd + "\n")

@@ -412,7 +412,7 @@ func TestBackPressure(t *testing.T) {
 		fd := c.line()
 		c.say("hold\n")
 		c.expect("holding")
-		const most = 96 << 20
+		const most = 32 << 20
 		sent := fillUntilBlocked(t, c, 7, most)
 		if sent >= most {
 			t.Fatalf("%d bytes were taken from a client whose callback waits", sent)

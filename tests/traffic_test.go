@@ -148,7 +148,7 @@ func (e *echoer) read(conn *net.TCPConn, ends <-chan int64) (int64, error) {
 	}
 }
 
-const stormScript = `
+const echoStormScript = `
 -- A small outbox: the callbacks of slow readers come to wait.
 server:set{ socket_buffer_size = "256K", backlog = 1024 }
 function onReceive(server, fd, reactor_id, data)
@@ -169,7 +169,7 @@ func TestEchoStorm(t *testing.T) {
 		if s.race {
 			quick, light, heavy, much = 3, 5, 2, 1100
 		}
-		sv := serve(t, s, stormScript)
+		sv := serve(t, s, echoStormScript)
 		var group sync.WaitGroup
 		errs := make(chan error, clients)
 		var total atomic.Int64
