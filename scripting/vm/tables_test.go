@@ -111,8 +111,12 @@ func TestPairsAcrossWaits(t *testing.T) {
 		"next":    `for k, v in next, t do seen(k) wait() end`,
 		"foreach": `table.foreach(t, function(k) seen(k) wait() end)`,
 	}
+	seeds := 30
+	if raceEnabled {
+		seeds = 6
+	}
 	for name, loop := range loops {
-		for seed := range 30 {
+		for seed := range seeds {
 			v, h := newVM(t)
 			others := v.fn(t, `t, n = {}, 0
 math.randomseed(`+fmt.Sprint(seed)+`)
@@ -308,5 +312,20 @@ for i = 1, 50 do local l = {} for j = 1, i do l[j] = j end local ok, e = pcall(t
 		if !strings.Contains(got, want) {
 			t.Errorf("%q lacks %q", got, want)
 		}
+	}
+}
+
+// When the sparse end of a list moves away, the end of what stays is a border.
+func TestSparseEnd(t *testing.T) {
+	got := out(t, `local function border(t) return (#t == 0 or t[#t] ~= nil) and t[#t + 1] == nil end
+for _, keep in ipairs{{1, 9, 16, 17, 64}, {1, 17, 32, 33, 64}, {1, 1, 64, 64, 64}, {1, 5, 8, 9, 64}, {60, 64, 64, 64, 64}} do
+  local t = {} for i = 1, 64 do t[i] = i end
+  for i = 1, 64 do if not (i >= keep[1] and i <= keep[2] or i == keep[3] or i == keep[4] or i == keep[5]) then t[i] = nil end end
+  t[65] = 65 io.write(tostring(border(t)), " ")
+  t[10] = 10 t[18] = 18 t[2] = 2 io.write(tostring(border(t)), " ")
+  local n = 0 for k, v in pairs(t) do assert(k == v and t[k] == v) n = n + 1 end print(n)
+end`)
+	if want := "true true 15\ntrue true 22\ntrue true 6\ntrue true 11\ntrue true 9\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }

@@ -2,6 +2,7 @@ package inside
 
 import (
 	"reflect"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -134,6 +135,78 @@ func BenchmarkOpcodes(b *testing.B) {
 					L.Call(0, 0)
 				}
 			})
+		}
+	}
+}
+
+// A list that would grow out of the library's sight fails loudly, however it
+// is filled; a table that is merely keyed by large numbers does not.
+func TestListLimit(t *testing.T) {
+	keep := lua.MaxArrayIndex
+	lua.MaxArrayIndex = 1000
+	defer func() { lua.MaxArrayIndex = keep }()
+	const want = "list too long (limit 999 entries)"
+	for src, want := range map[string]string{
+		`local t = {} for i = 1, 1000 do t[i] = i end`:                                                                                    want,
+		`local t = {} for i = 1, 999 do t[#t + 1] = i end assert(#t == 999 and t[999] == 999)`:                                            "",
+		`local t = {} for i = 1000, 1, -1 do t[i] = i end`:                                                                                want,
+		`local t = {} for i = 999, 1, -1 do t[i] = i end assert(#t == 999)`:                                                               "",
+		`local t = {} for i = 2, 1000 do t[i] = i end t[1] = 1`:                                                                           want,
+		`local t = {} for i = 1, 5000, 2 do t[i] = i end local n = 0 for i = 1, 5000 do n = n + (t[i] or 0) end assert(n == 2500 * 2500)`: "",
+		`local t = {} for i = 998, 3000 do t[i] = i end for i = 998, 3000 do assert(t[i] == i) t[i] = nil end assert(next(t) == nil)`:     "",
+	} {
+		L, _ := ours(t)
+		err := L.DoString(src)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v", src, err)
+		}
+	}
+}
+
+// The fields of a table are checked by name and type, and the message says how
+// to go on without them.
+func TestBrokenTable(t *testing.T) {
+	type other struct {
+		Metatable lua.LValue
+		array     []lua.LValue
+		dict      map[lua.LValue]lua.LValue
+	}
+	mustPanic(t, "LTable has 6 fields, expected 3", func() { mirror(reflect.TypeFor[lua.LTable](), reflect.TypeFor[other](), true) })
+	type renamed struct {
+		Metatable lua.LValue
+		array     []lua.LValue
+		dict      map[lua.LValue]lua.LValue
+		strdict   map[string]lua.LValue
+		names     []lua.LValue
+		k2i       map[lua.LValue]int
+	}
+	mustPanic(t, "field 4 of lua.LTable is keys []lua.LValue at 56, expected names", func() { checkTable(reflect.TypeFor[renamed]()) })
+	mustPanic(t, "SWOON_STOCK_TABLES=1", func() { checkTable(reflect.TypeFor[renamed]()) })
+}
+
+func TestTableMemory(t *testing.T) {
+	L, _ := ours(t)
+	for src, limit := range map[string]float64{
+		`local l = l for i = 1, 10000 do l[i] = {} end`:                               200,
+		`local l = l for i = 1, 10000 do local t = {} t.x = 1 l[i] = t end`:           900,
+		`local l = l for i = 1, 10000 do l[i] = {a = 1, b = 2, c = 3} end`:            900,
+		`local l = l for i = 1, 10000 do local t = {} t[1e7] = 1 l[i] = t end`:        900,
+		`local l = l for i = 1, 10000 do local t = {} t[1] = 1 t[2] = 2 l[i] = t end`: 250,
+	} {
+		fn, err := L.LoadString(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		L.SetGlobal("l", L.NewTable())
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		L.Push(fn)
+		L.Call(0, 0)
+		runtime.ReadMemStats(&after)
+		each := float64(after.TotalAlloc-before.TotalAlloc) / 10000
+		t.Logf("%4.0f bytes: %s", each, src)
+		if each > limit {
+			t.Errorf("%.0f bytes a table, limit %.0f: %s", each, limit, src)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package inside
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"reflect"
@@ -43,16 +44,20 @@ type table struct {
 func of(t *lua.LTable) *table { return (*table)(unsafe.Pointer(t)) }
 
 func init() {
-	if StockTables {
-		return
+	if !StockTables {
+		checkTable(reflect.TypeFor[table]())
+		wrapTables()
 	}
+}
+
+// checkTable compares lua.LTable with its mirror.
+func checkTable(ours reflect.Type) {
 	defer func() {
 		if r := recover(); r != nil {
-			panic(r.(string) + "\nSWOON_STOCK_TABLES=1 in the environment runs Swoon with gopher-lua's own tables, which leak memory")
+			panic(fmt.Sprint(r, "\nSWOON_STOCK_TABLES=1 in the environment runs Swoon with gopher-lua's own tables, which leak memory"))
 		}
 	}()
-	mirror(reflect.TypeFor[lua.LTable](), reflect.TypeFor[table](), true)
-	wrapTables()
+	mirror(reflect.TypeFor[lua.LTable](), ours, true)
 }
 
 // ints are boxed integers, as making one costs an allocation.
