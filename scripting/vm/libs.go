@@ -4,13 +4,13 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// openLibs builds the globals a script sees: gopher-lua's base, table, string
+// openLibs builds the globals a script sees: gopher-lua's base, string
 // and math libraries with their dangerous or wrong parts replaced, and our own
 // for the rest.
 func (v *VM) openLibs() {
 	L := v.L
 	v.openPackage()
-	for _, open := range []lua.LGFunction{lua.OpenBase, lua.OpenTable, lua.OpenString} {
+	for _, open := range []lua.LGFunction{lua.OpenBase, lua.OpenString} {
 		L.Push(L.NewFunction(open))
 		L.Call(0, 0)
 	}
@@ -22,7 +22,7 @@ func (v *VM) openLibs() {
 	v.openCoroutine()
 	loaded := v.loaded
 	loaded.RawSetString("_G", g)
-	for _, name := range []string{"table", "string", "coroutine"} {
+	for _, name := range []string{"string", "coroutine"} {
 		loaded.RawSetString(name, g.RawGetString(name))
 	}
 	v.openString()

@@ -8,9 +8,6 @@ import (
 
 // The functions of the base library that read, write and walk tables.
 
-// maxSlots is the largest value stack of a thread.
-const maxSlots = 1 << 18
-
 func (v *VM) openTables() {
 	next, hidden, step := v.Function(baseNext), v.Function(baseNext), v.Function(ipairsStep)
 	inside.MarkNext(next)

@@ -57,6 +57,8 @@ const (
 	callStack = 4096
 	// handlerRoom is how many frames an xpcall handler gets above the limit.
 	handlerRoom = 100
+	// maxSlots is the largest value stack of a thread.
+	maxSlots = 1 << 18
 	// keepSlots is the largest value stack worth keeping in the pool.
 	keepSlots = 8192
 )
@@ -123,7 +125,7 @@ func New(o Options) *VM {
 	v.L = lua.NewState(lua.Options{
 		SkipOpenLibs:     true,
 		RegistrySize:     1024,
-		RegistryMaxSize:  1 << 18,
+		RegistryMaxSize:  maxSlots,
 		RegistryGrowStep: 4096,
 		CallStackSize:    256,
 	})
@@ -140,7 +142,7 @@ func New(o Options) *VM {
 	// From here on v.L only makes other threads; it runs nothing.
 	v.L.Options = lua.Options{
 		RegistrySize:        128,
-		RegistryMaxSize:     1 << 18,
+		RegistryMaxSize:     maxSlots,
 		RegistryGrowStep:    4096,
 		CallStackSize:       callStack,
 		MinimizeStackMemory: true,
