@@ -270,6 +270,7 @@ func TestMaxConnection(t *testing.T) {
 			t.Errorf("stats: %s, want %s", got, want)
 		}
 		sv.Log.wait(t, "client refused reason=max_connection")
+		sv.Out.waitCount(t, " receive\n", 1) // the stats; what came before has been read too
 		if n := len(sv.lives()); n != 3 {
 			t.Errorf("%d sessions had events, want 3:\n%s", n, sv.Out.tail())
 		}
