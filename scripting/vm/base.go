@@ -13,6 +13,7 @@ func (v *VM) openBase() {
 		"assert": baseAssert, "error": baseError, "pcall": basePCall, "xpcall": baseXPCall,
 		"collectgarbage": baseCollectGarbage, "type": baseType,
 		"setmetatable": baseSetMetatable, "getmetatable": baseGetMetatable,
+		"getfenv": baseGetFEnv, "setfenv": baseSetFEnv,
 	} {
 		v.SetGlobal(name, v.Function(fn))
 	}

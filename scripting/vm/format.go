@@ -116,7 +116,7 @@ func (v *VM) formatOne(L *lua.LState, b []byte, s spec, arg int) []byte {
 		}
 		return s.pad(b, text)
 	case 0:
-		Raise(L, "invalid option '%%' to 'format'")
+		Raise(L, "invalid option '%' to 'format'")
 	}
 	Raise(L, "invalid option '%%%s' to 'format'", string([]byte{s.verb}))
 	return b

@@ -77,9 +77,34 @@ func (v *VM) loadText(L *lua.LState, src, name string) int {
 	return 1
 }
 
-// load gathers the pieces its reader function returns. The reader runs in
-// protected mode, as in PUC Lua, and may not go on for ever.
+// load compiles a string, or the pieces a reader function returns. The reader
+// runs in protected mode, as in PUC Lua, and may not go on for ever. Mode and
+// environment are those of Lua 5.2.
 func (v *VM) load(L *lua.LState) int {
+	if L.Get(3) != lua.LNil {
+		if mode := checkString(L, 3); !strings.Contains(mode, "t") {
+			L.Push(lua.LNil)
+			L.Push(lua.LString("attempt to load a text chunk (mode is '" + mode + "')"))
+			return 2
+		}
+	}
+	n := v.loadAny(L)
+	if fn, ok := L.Get(-n).(*lua.LFunction); ok && L.GetTop() >= 4+n {
+		fn.Env = checkTable(L, 4)
+	}
+	return n
+}
+
+func (v *VM) loadAny(L *lua.LState) int {
+	switch L.Get(1).(type) {
+	case lua.LString, lua.LNumber:
+		src := checkString(L, 1)
+		name := src
+		if L.Get(2) != lua.LNil {
+			name = checkString(L, 2)
+		}
+		return v.loadText(L, src, name)
+	}
 	fn, ok := L.Get(1).(*lua.LFunction)
 	if !ok {
 		typeError(L, 1, "function")

@@ -126,7 +126,7 @@ func osDate(L *lua.LState) int {
 	if s, utc := strings.CutPrefix(format, "!"); utc {
 		format, at = s, at.UTC()
 	}
-	if !strings.HasPrefix(format, "*t") {
+	if format != "*t" {
 		L.Push(lua.LString(strftime(format, at)))
 		return 1
 	}

@@ -133,19 +133,16 @@ func (s *scoper) stmt(st ast.Stmt) {
 		s.block(n.Then)
 		s.block(n.Else)
 	case *ast.NumberForStmt:
-		s.declare("(for index)")
 		s.expr(n.Init)
-		s.declare("(for limit)")
 		s.expr(n.Limit)
-		s.declare("(for step)")
 		if n.Step != nil {
 			s.expr(n.Step)
 		}
-		s.declare(n.Name)
+		s.declare("(for index)", "(for limit)", "(for step)", n.Name)
 		s.open(n.Stmts)
 	case *ast.GenericForStmt:
-		s.declare("(for generator)", "(for state)", "(for control)")
 		s.exprs(n.Exprs)
+		s.declare("(for generator)", "(for state)", "(for control)")
 		s.declare(n.Names...)
 		s.open(n.Stmts)
 	case *ast.FuncDefStmt:

@@ -29,6 +29,7 @@ func (v *VM) openString() {
 	} {
 		t.RawSetString(name, v.Function(fn))
 	}
+	t.RawSetString("gfind", t.RawGetString("gmatch")) // its name in Lua 5.0
 	t.RawSetString("dump", v.Function(unavailable("string.dump", "compiled code is not exchanged between VMs")))
 }
 

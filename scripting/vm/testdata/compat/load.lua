@@ -1,5 +1,5 @@
 local p = print
-p(loadstring("return 1 + 1")()) p(load(function() return nil end)) local parts = {"return ", "4", "2"} local i = 0 p(load(function() i = i + 1 return parts[i] end)()) p(pcall(load)) p(pcall(load, function() return {} end)) p(pcall(load, function() error("reader", 0) end)) p(pcall(load, "x")) p(select('#', load(function() return nil end)))
+p(loadstring("return 1 + 1")()) p(load(function() return nil end)) local parts = {"return ", "4", "2"} local i = 0 p(load(function() i = i + 1 return parts[i] end)()) p(pcall(load)) p(pcall(load, function() return {} end)) p(pcall(load, function() error("reader", 0) end)) p(select('#', load(function() return nil end)))
 p(loadstring("error('e')", "=name") and pcall(loadstring("error('e')", "=name"))) p(pcall(loadstring("error('e')", "@file.lua"))) p(pcall(loadstring("error('e')"))) p(pcall(loadstring("\nerror('second line')\nlocal a"))) p(pcall(loadstring("error('a very long line of source text which goes on beyond what fits in a name')")))
 p(pcall(loadstring("return ..."), 1, 2)) p(loadstring("#!shell\nreturn 1", "=sh") == nil) p(loadfile("nope.lua")) p(pcall(dofile, "nope.lua"))
 local f = assert(io.open("made.lua", "w")) f:write("#!/usr/bin/lua\nlocal a, b = ...\nreturn 'made', a, b, debug.traceback('t')\n") f:close() p(dofile("made.lua")) p(assert(loadfile("made.lua"))(1, 2))

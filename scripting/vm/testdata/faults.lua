@@ -1,0 +1,111 @@
+local function p(f, ...) print(select(2, pcall(f, ...))) end
+local up
+local t = {}
+p(function() local x; x.y = 1 end)
+p(function() local x; return x.y end)
+p(function() return up.y end)
+p(function() up.y = 1 end)
+p(function() return foo.y end)
+p(function() return t.x.y end)
+p(function() return t[1].y end)
+p(function() t.x.y.z = 1 end)
+p(function() t:nope() end)
+p(function() nope() end)
+p(function() t.nope() end)
+p(function() t[1]() end)
+p(function() up() end)
+p(function() local x = 5; x() end)
+p(function() return 1 + up end)
+p(function() return up + 1 end)
+p(function() return t.x * 2 end)
+p(function() return -t end)
+p(function() return -t.x end)
+p(function() return "abc" + 1 end)
+p(function() return 1 + "abc" end)
+p(function() return {} + "10" end)
+p(function() return "10" + {} end)
+p(function() local s = "x" return s - 1 end)
+p(function() local s = "x" return -s end)
+p(function() return "a" .. t end)
+p(function() return t .. "a" end)
+p(function() return "a" .. up .. "b" end)
+p(function() return "a" .. "b" .. t.z end)
+p(function() return #up end)
+p(function() return #t.x end)
+p(function() return 1 < "2" end)
+p(function() return {} < {} end)
+p(function() return nil > 1 end)
+p(function() return 1 > nil end)
+p(function() return {} <= 1 end)
+p(function() return print < print end)
+p(function() for i = "a", 2 do end end)
+p(function() for i = 1, {} do end end)
+p(function() for i = 1, 2, nil do end end)
+p(function() for i = nil, nil do end end)
+p(function() for i = "1", "3", "2" do io.write(i, type(i), " ") end print() end)
+p(function() for k in nil do end end)
+p(function() for k in pairs(nil) do end end)
+p(function() t[nil] = 1 end)
+p(function() t[0/0] = 1 end)
+p(function() ("x").y.z = 1 end)
+p(function() ("x"):nope() end)
+p(function() local a = {} a.b.c.d = 1 end)
+p(function(a, b) return a.x + b.x end, {x = 1}, {})
+p(function(...) local a, b = ... ; return a .. b end, "x")
+p(function(...) return ... + 1 end, nil)
+p(function() return (t or up).x.y end)
+p(function() return (up and 1 or t.q)() end)
+p(function() local a do local b = 1 end local c; c.x = 1 end)
+p(function() for i = 1, 3 do local z; z.a = i end end)
+p(function() while true do local q; q() end end)
+p(function() repeat local r until r.x end)
+p(function() if up then else up.x.y = 1 end end)
+p(function()
+  local a = t.x
+    .y
+end)
+p(function()
+  nope(
+    1,
+    2)
+end)
+p(function()
+  local s = "abc"
+  s
+   :len()
+   :foo()
+end)
+p(function()
+  local x = 1 +
+    2 +
+    up
+end)
+p(function()
+  t.x.y =
+    5
+end)
+p(function()
+  t.z = {
+    a = 1,
+    b = up.x,
+  }
+end)
+p(function()
+  return t
+    .foo(
+      1
+    )
+end)
+p(function() error("attempt to index a non-table object(nil) with key 'x'") end)
+p(function() error("cannot perform add operation between nil and number", 0) end)
+p(function() print(0010, 00010, 0xffffffffffffffff, 0xffffffffff, 1e400, -1e400, 3., .5, 0x10, 1e2, 1E+2, 5e-07) end)
+p(string.rep) p(string.rep, "x", {}) p(setmetatable, 1) p(("x").rep, "x")
+p(function() return math.floor("x") end)
+p(function() return ("x"):rep({}) end)
+p(function() string.rep() end)
+p(function() t.s = string t.s.rep() end)
+p(function() local r = string.rep r() end)
+p(function() setmetatable({}, {__index = function(t, k) return k + {} end}).x() end)
+p(function() return setmetatable({}, {__index = 5}).x end)
+p(function() return setmetatable({}, {__add = function() end}) - 1 end)
+p(function() local a = setmetatable({}, {__index = function() error("in idx") end}) return a.x end)
