@@ -165,19 +165,24 @@ func tooDeep(stmts []ast.Stmt) (line int, deep bool) {
 }
 
 // completeFor writes out the values that `for k, v in next, t` leaves out:
-// gopher-lua's compiler would start the loop with what the registers held.
+// gopher-lua's compiler counts the variables of the loop where it should count
+// to three, and would start with what the registers held.
 func completeFor(n *ast.GenericForStmt) {
-	for len(n.Exprs) < 3 {
-		switch x := n.Exprs[len(n.Exprs)-1].(type) {
-		case *ast.FuncCallExpr:
-			if !x.AdjustRet {
-				return
-			}
-		case *ast.Comma3Expr:
-			if !x.AdjustRet {
-				return
-			}
-		}
+	one := true // the last expression is one value
+	var adjust *bool
+	switch x := n.Exprs[len(n.Exprs)-1].(type) {
+	case *ast.FuncCallExpr:
+		one, adjust = x.AdjustRet, &x.AdjustRet
+	case *ast.Comma3Expr:
+		one, adjust = x.AdjustRet, &x.AdjustRet
+	}
+	if !one && len(n.Exprs) >= 3 {
+		*adjust = true
+	}
+	for !one && len(n.Names) < len(n.Exprs) && len(n.Exprs) < 3 {
+		n.Names = append(n.Names, "(unused)")
+	}
+	for one && len(n.Exprs) < 3 {
 		missing := &ast.NilExpr{}
 		missing.SetLine(n.Line())
 		n.Exprs = append(n.Exprs, missing)

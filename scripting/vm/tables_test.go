@@ -329,3 +329,51 @@ end`)
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
+
+// The long loops of the table functions can be stopped.
+func TestTablesInterrupt(t *testing.T) {
+	for name, src := range map[string]string{
+		"insert":  `table.insert({}, -1e15, 1)`,
+		"move":    `table.move({}, 1, 1e15, 2)`,
+		"foreach": `local t = {1} while true do table.foreach(t, print) end`,
+		"sort":    `local t = {} while true do for i = 1, 1000 do t[i] = -i end table.sort(t) end`,
+		"bad cmp": `local t = {} for i = 1, 2e5 do t[i] = i end while true do pcall(table.sort, t, rawequal) end`,
+		"pairs":   `local t = {1} while true do for k in pairs(t) do end end`,
+		"churn":   `local t, i = {}, 0 while true do i = i + 1 t[i] = 1 t[i - 9] = nil end`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, h := newVM(t)
+			h.interrupt = func(L *lua.LState) { RaiseUncatchable(L, &Error{Message: "too long"}) }
+			timer := time.AfterFunc(30*time.Millisecond, func() { v.opt.Interrupt.Store(1) })
+			defer timer.Stop()
+			start := time.Now()
+			err := v.do(t, src)
+			if err == nil || !err.Uncatchable {
+				t.Fatal(err)
+			}
+			if d := time.Since(start); d > 5*time.Second {
+				t.Fatal("stopped only after", d)
+			}
+		})
+	}
+}
+
+// Loops over tables work inside coroutines, left and entered again, and leave
+// nothing behind.
+func TestPairsInCoroutines(t *testing.T) {
+	got := out(t, `local t = {} for i = 1, 50 do t[i] = i t["k" .. i] = i end
+local ws = {} for i = 1, 20 do ws[i] = coroutine.wrap(function() local n = 0 for k, v in pairs(t) do n = n + v coroutine.yield() end return n end) end
+local sums, left = {}, 20
+while left > 0 do
+  for i = 1, 20 do local s = ws[i] and ws[i]() if s then sums[#sums + 1] = s ws[i] = nil left = left - 1 end end
+  for i = 1, 30 do local k = "x" .. left .. i t[k] = 0 t[k] = nil t[1000 + i * left] = 0 end
+end
+local ok = #sums == 20 for i = 1, #sums do ok = ok and sums[i] == 2550 end print(ok)
+for k in pairs({1, 2, 3}) do if k == 2 then break end end
+local function first(t) for k, v in pairs(t) do return k, v end end print(first({7}), first({}))
+local a = {} for k in pairs(t) do for j in pairs(t) do if j == k then a[#a + 1] = k break end end end print(#a >= 100)
+print(pcall(function() for k in pairs(t) do error("in loop") end end))`)
+	if want := "true\n1\ntrue\nfalse\tapp.lua:12: in loop\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}

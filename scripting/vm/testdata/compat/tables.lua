@@ -26,3 +26,7 @@ local s = "abc" p(s[1], s.len == string.len)
 local e = setmetatable({}, {__newindex = function(t, k, v) p("new", k, v) end}) e[1] = 1 e[9e9] = 2 e.x = 3 e[1] = nil e.x = nil rawset(e, 1, 5) e[1] = 6 p(e[1])
 local mt = {} mt.__index = mt mt[7] = "seven" local o = setmetatable({}, mt) p(o[7], o[8], o.x)
 p((("x"):rep(300)):gsub("()x", {[1] = "a", [300] = "z"}):gsub("x+", "-"))
+do local function none() end local function two() return {4, 5}, nil, 7 end local function var(...) for k in next, ... do p("var", k) end end
+local junk1, junk2, junk3 = 1, 2, 3 for i in next, two() do p(i) end for i, v in next, two() do p(i, v) end for i in next, {6}, none() do p(i) end for i, v in next, {6, 7}, two() and 1 do p(i, v) end
+for i, v in next, {6}, nil, p("extra") do p(i, v) end for i, v, w, x in next, {6} do p(i, v, w, x) end for i, v in (pairs({9})), {3} do p(i, v) end var({1, 2}) p(pcall(function() for i in next, none() do end end))
+local function count(s, c) if c < s then return c + 1 end end for i in count, 3, 0 do p(i) end for i in (function() local n = 0 return function() n = n + 1 if n < 3 then return n end end end)() do p(i) end end
