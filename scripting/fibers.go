@@ -40,11 +40,14 @@ func (in *Instance) Go(L *lua.LState, fn *lua.LFunction, args []lua.LValue) (uin
 		}
 		in.release()
 	}
-	in.underWay++ // until it has ended, wherever it stands
 	if in.stage == warming {
-		in.held = append(in.held, func() { in.loop.Spawn(engine.RootGo, body) })
+		in.held = append(in.held, func() {
+			in.underWay++
+			in.loop.Spawn(engine.RootGo, body)
+		})
 		return 0, nil
 	}
+	in.underWay++ // until it has ended, wherever it stands
 	// What a session event or a task starts belongs to it: a drain waits for it.
 	root := engine.RootGo
 	switch f.Root() {

@@ -71,6 +71,8 @@ func (h *Host) warm(g *Generation) *vm.Error {
 			if r.err != nil && first == nil {
 				first = r.err
 			}
+		case <-h.done:
+			return &vm.Error{Message: "the server stopped while it started"}
 		case <-deadline.C:
 			return &vm.Error{Message: fmt.Sprintf("onWorkerStart did not return within %v on every worker", warmTime)}
 		}

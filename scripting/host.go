@@ -51,7 +51,7 @@ type Host struct {
 
 	controlWord *atomic.Uint32
 	engine      *engine.Engine
-	running     atomic.Bool // engine is set, for goroutines that Start has not started
+	running     atomic.Bool                // engine is set, for goroutines that Start has not started
 	gen         atomic.Pointer[Generation] // the live one
 	lastGen     uint64                     // number of the newest generation built
 	stores      sync.Map                   // engine.SessionID -> *store
@@ -60,7 +60,8 @@ type Host struct {
 	failedFiles []string // what the last failed reload had read; the reloader's
 	stopCode    chan int
 	stopping    atomic.Bool
-	done        chan struct{} // closed when stopping: the reloader ends
+	done        chan struct{} // closed when stopping: the reloader ends, and nobody waits for a start
+	doneOnce    sync.Once
 	work        sync.WaitGroup
 }
 
@@ -139,6 +140,12 @@ var ErrInterrupted = errors.New("stopped while starting")
 func (h *Host) Start(log *slog.Logger) error {
 	h.log = log
 	g := h.gen.Load()
+	w := h.watch() // from here on no save is missed
+	defer func() {
+		if w != nil {
+			w.close()
+		}
+	}()
 	o := g.settings.engineOptions()
 	o.Logger = log
 	o.ControlInterrupt = h.controlWord
@@ -161,6 +168,9 @@ func (h *Host) Start(log *slog.Logger) error {
 	})
 	if verr := h.warm(g); verr != nil {
 		h.discard(g)
+		if h.stopping.Load() {
+			return ErrInterrupted
+		}
 		e.Stop()
 		return &LoadError{Err: verr}
 	}
@@ -171,7 +181,8 @@ func (h *Host) Start(log *slog.Logger) error {
 	}
 	e.Accept()
 	h.work.Add(1)
-	go h.reloader()
+	go h.reloader(w)
+	w = nil
 	return nil
 }
 
@@ -188,7 +199,7 @@ func (h *Host) onLoop(l *engine.Loop, fn func()) {
 }
 
 // event runs a callback of the form fn(server) in the control VM, and waits
-// until it has returned.
+// until it has returned or the server stops.
 func (h *Host) event(in *Instance, ev event) {
 	done := make(chan struct{})
 	in.loop.Spawn(engine.RootWorker, func(f *engine.Fiber) {
@@ -199,12 +210,16 @@ func (h *Host) event(in *Instance, ev event) {
 			}
 		}
 	})
-	<-done
+	select {
+	case <-done:
+	case <-h.done:
+	}
 }
 
 // RequestStop asks for a graceful stop with the given exit code. Any goroutine.
 func (h *Host) RequestStop(code int) {
 	h.stopping.Store(true)
+	h.doneOnce.Do(func() { close(h.done) })
 	select {
 	case h.stopCode <- code:
 	default:
@@ -225,8 +240,6 @@ func (h *Host) Wait() (code int, cut []string) {
 // stop drains and ends everything, in the order of design: clients, tasks,
 // workers, onShutdown.
 func (h *Host) stop() []string {
-	h.stopping.Store(true)
-	close(h.done)
 	h.log.Info("shutting down")
 	cut := h.engine.Drain(func(line string) { h.log.Info(line) })
 	h.work.Wait() // a reload under way sees stopping and ends

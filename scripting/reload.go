@@ -33,9 +33,8 @@ func (h *Host) Reload(why string) {
 	}
 }
 
-func (h *Host) reloader() {
+func (h *Host) reloader(w *watcher) {
 	defer h.work.Done()
-	w := h.watch()
 	defer w.close()
 	for {
 		select {
@@ -90,7 +89,7 @@ func (h *Host) reload(why string) {
 		h.dropControl(g)
 		return
 	}
-	if err := h.warm(g); err != nil {
+	if err := h.warm(g); err != nil && !h.stopping.Load() {
 		h.remember(g)
 		h.discard(g)
 		h.dropControl(g)
