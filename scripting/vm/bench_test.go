@@ -72,3 +72,15 @@ func BenchmarkError(b *testing.B) {
 		}
 	}
 }
+func BenchmarkPCallNilIndex(b *testing.B) {
+	benchLoop(b, "local x local f = function() return x.y end", "pcall(f)")
+}
+func BenchmarkPCallNilCall(b *testing.B) {
+	benchLoop(b, "local t = {} local f = function() t.nope() end", "pcall(f)")
+}
+func BenchmarkConcatNumber(b *testing.B) {
+	benchLoop(b, "", "local s = 'key:' .. i")
+}
+func BenchmarkFormat(b *testing.B) {
+	benchLoop(b, "local f = string.format", "f('%d:%s', i, 'x')")
+}

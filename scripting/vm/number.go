@@ -2,7 +2,7 @@ package vm
 
 import (
 	"math"
-	"strconv"
+	"math/bits"
 	"strings"
 
 	"swoon/scripting/vm/internal/inside"
@@ -134,20 +134,29 @@ func parseBase(s string, base int) (uint64, bool) {
 	if base == 16 && len(s) > 2 && s[0] == '0' && s[1]|0x20 == 'x' {
 		s = s[2:]
 	}
-	if s == "" || strings.ContainsAny(s, "_+-") {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(s, base, 64)
-	if err != nil {
-		if n != math.MaxUint64 {
+	n, full := uint64(0), false
+	for i := range len(s) {
+		d := 99
+		switch c := s[i]; {
+		case isDigit(c):
+			d = int(c - '0')
+		case isAlpha(c):
+			d = int(c|0x20-'a') + 10
+		}
+		if d >= base {
 			return 0, false
 		}
-		return n, true
+		hi, lo := bits.Mul64(n, uint64(base))
+		sum, carry := bits.Add64(lo, uint64(d), 0)
+		n, full = sum, full || hi|carry != 0
 	}
-	if neg {
+	switch {
+	case full:
+		n = math.MaxUint64
+	case neg:
 		n = -n
 	}
-	return n, true
+	return n, s != ""
 }
 
 func (v *VM) baseToString(L *lua.LState) int {

@@ -9,8 +9,9 @@
 // bookkeeping is per chain of threads. The package starts no goroutines.
 //
 // Reading order: vm.go (a VM), thread.go (a call), raise.go and error.go (how
-// it fails), traceback.go (where), protect.go (pcall), coroutine.go, compile.go
-// and loader.go (from text to code), then the libraries.
+// it fails), fault.go and variable.go (in which words), traceback.go (where),
+// protect.go (pcall), coroutine.go, compile.go, scope.go and loader.go (from
+// text to code), then the libraries.
 package vm
 
 import (
