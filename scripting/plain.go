@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 
+	"swoon/scripting/vm"
+
 	lua "github.com/yuin/gopher-lua"
 )
 
@@ -141,7 +143,7 @@ func toLua(L *lua.LState, v any) lua.LValue {
 			t.RawSetInt(i+1, toLua(L, e))
 		}
 		for i, k := range x.keys {
-			t.RawSet(toLua(L, k), toLua(L, x.vals[i]))
+			vm.RawSet(L, t, toLua(L, k), toLua(L, x.vals[i]))
 		}
 		return t
 	}

@@ -221,6 +221,7 @@ func (in *Instance) installData() {
 	if !ok {
 		return
 	}
+	replace(lib, "unpack", unpack)
 	replace(lib, "insert", in.proxyInsert)
 	replace(lib, "remove", in.proxyRemove)
 	concat, _ := lib.RawGetString("concat").(*lua.LFunction)
