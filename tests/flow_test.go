@@ -364,8 +364,8 @@ end`
 
 func piece(i int) string { return strings.Repeat(fmt.Sprintf("%07d ", i), 8192) }
 
-// ask says a line and returns the answer.
-func (c *client) ask(line string) string {
+// answer says a line and returns the answer.
+func (c *client) answer(line string) string {
 	c.t.Helper()
 	c.say(line + "\n")
 	return c.line()
@@ -374,7 +374,7 @@ func (c *client) ask(line string) string {
 // stat asks a number of the script's stats line.
 func (c *client) stat(name string) int {
 	c.t.Helper()
-	for _, word := range strings.Fields(c.ask("stats")) {
+	for _, word := range strings.Fields(c.answer("stats")) {
 		if v, ok := strings.CutPrefix(word, name+"="); ok {
 			n, _ := strconv.Atoi(v)
 			return n
@@ -420,7 +420,7 @@ func TestBackPressure(t *testing.T) {
 		if other.stat("paused") == 0 {
 			t.Error("the session was not paused")
 		}
-		if got := other.ask("open " + fd); got != "opened" {
+		if got := other.answer("open " + fd); got != "opened" {
 			t.Fatalf("got %q", got)
 		}
 		c.expect("going on")
