@@ -96,6 +96,16 @@ func (f *Fiber) begin(root Root, s *Session) {
 	}
 }
 
+// Afresh gives what runs next on f a stretch of its own: what reports a
+// callback that ran too long must not be stopped for the callback's time. What
+// a co.go runs before its first wait stays part of its starter's stretch. Baton
+// holder.
+func (f *Fiber) Afresh() {
+	if f.starter == nil {
+		f.loop.newStretch()
+	}
+}
+
 // end closes what begin opened.
 func (f *Fiber) end() {
 	f.loop.roots[f.root]--

@@ -140,6 +140,7 @@ func (in *Instance) failed(f *engine.Fiber, what string, fd engine.SessionID, er
 	if fd != 0 {
 		t.RawSetString("fd", lua.LNumber(fd))
 	}
+	f.Afresh()
 	if err2 := in.run(f, evError, "", fn, in.server.value, lua.LString(what), t); err2 != nil {
 		in.logError(evError.String(), fd, err2)
 	}
