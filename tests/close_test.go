@@ -192,7 +192,7 @@ func TestCloseReasons(t *testing.T) {
 		c.say("hold\n")
 		c.expect("holding")
 		sent := fillUntilBlocked(t, c, 3, 32<<20)
-		if got := other.ask("stats"); !strings.Contains(got, " read_pauses=") || strings.Contains(got, " read_pauses=0") {
+		if got := other.answer("stats"); !strings.Contains(got, " read_pauses=") || strings.Contains(got, " read_pauses=0") {
 			t.Errorf("after %d bytes: %s", sent, got)
 		}
 		before := sv.cpu(t)
@@ -266,7 +266,7 @@ func TestMaxConnection(t *testing.T) {
 				t.Errorf("a refused client got %q, %v", rest, err)
 			}
 		}
-		if got, want := in[0].ask("stats"), "connection_num=3 abort_count=5 refused_max_connection=5 "; !strings.HasPrefix(got, want) {
+		if got, want := in[0].answer("stats"), "connection_num=3 abort_count=5 refused_max_connection=5 "; !strings.HasPrefix(got, want) {
 			t.Errorf("stats: %s, want %s", got, want)
 		}
 		sv.Log.wait(t, "client refused reason=max_connection")
@@ -358,7 +358,7 @@ func strip(life []string, word string) (rest []string) {
 }
 
 const bigReplyScript = `
-server:set{ close_timeout = 1 }
+server:set{ close_timeout = 2 }
 local reply = {}
 for i = 1, 3 * 256 do reply[i] = ("%015d\n"):format(i) .. ("."):rep(4080) end
 reply = table.concat(reply)
@@ -377,7 +377,7 @@ func TestReplyBeforeCloseArrivesWhole(t *testing.T) {
 		for k := range 6 {
 			c := sv.dial(t)
 			if k%2 == 0 {
-				c.SetReadBuffer(32 << 10)
+				c.SetReadBuffer(128 << 10)
 			}
 			group.Add(2)
 			quiet := make(chan struct{})
@@ -400,7 +400,7 @@ func TestReplyBeforeCloseArrivesWhole(t *testing.T) {
 			go func() {
 				defer group.Done()
 				defer close(quiet)
-				got, err := readSlowly(c, 3<<20/200, 10*time.Millisecond)
+				got, err := readSlowly(c, 3<<20/150, 20*time.Millisecond)
 				if err != nil {
 					t.Errorf("after %d bytes: %v", len(got), err)
 					return

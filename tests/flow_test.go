@@ -290,7 +290,7 @@ func TestReaderThatNeverReads(t *testing.T) {
 		var clients []*client
 		for range readers {
 			c := sv.dial(t)
-			c.SetReadBuffer(16 << 10)
+			c.SetReadBuffer(128 << 10)
 			c.say("feed me")
 			c.expect("ok")
 			clients = append(clients, c)
@@ -392,7 +392,7 @@ func TestBackPressure(t *testing.T) {
 
 		// A callback that sends to its own full session waits.
 		c := sv.dial(t)
-		c.SetReadBuffer(16 << 10)
+		c.SetReadBuffer(128 << 10)
 		c.line()
 		c.say("pieces 128\n") // 8 MB
 		eventually(t, "the callback waits for its reader", func() bool { return other.stat("waiting") == 1 })
@@ -465,7 +465,7 @@ func TestSlowReaderStallsNoBroadcast(t *testing.T) {
 			quick = append(quick, c)
 		}
 		slow := sv.dial(t)
-		slow.SetReadBuffer(16 << 10)
+		slow.SetReadBuffer(128 << 10)
 		id := slow.line()
 		round := 0
 		for ; sv.Out.count("cast to "+id+": outbox_full") < 20; round++ {
@@ -495,7 +495,7 @@ func TestFullSessionsDoNotLock(t *testing.T) {
 		var id [2]string
 		for i := range c {
 			c[i] = sv.dial(t)
-			c[i].SetReadBuffer(16 << 10)
+			c[i].SetReadBuffer(128 << 10)
 			id[i] = c[i].line()
 		}
 		c[0].say("fill " + id[1] + "\n")

@@ -67,7 +67,7 @@ type echoer struct {
 func (e *echoer) run(conn *net.TCPConn) (int64, error) {
 	defer conn.Close()
 	if e.pace > 0 {
-		conn.SetReadBuffer(64 << 10)
+		conn.SetReadBuffer(128 << 10)
 	}
 	var sent atomic.Int64
 	ends := make(chan int64, e.window) // of the messages in flight
