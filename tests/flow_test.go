@@ -170,7 +170,7 @@ func countAtLeast(counts []atomic.Int64, least int64) (n int) {
 	return n
 }
 
-const busyScript = `
+const busySessionScript = `
 function onReceive(server, fd, reactor_id, data)
   if #data > 5 then for i = 1, 30000 do end end
   server:send(fd, data)
@@ -181,7 +181,7 @@ end`
 func TestBusySessionStarvesNobody(t *testing.T) {
 	everyMode(t, func(t *testing.T, s setup) {
 		s.workers = 1
-		sv := serve(t, s, busyScript)
+		sv := serve(t, s, busySessionScript)
 		busy, c := sv.dial(t), sv.dial(t)
 		var answered atomic.Int64
 		var group sync.WaitGroup
