@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"swoon/scripting/vm"
+
 	lua "github.com/yuin/gopher-lua"
 )
 
@@ -63,7 +65,7 @@ func same(a, b lua.LValue) bool {
 	equal := true
 	ta.ForEach(func(k, v lua.LValue) {
 		n++
-		equal = equal && same(v, tb.RawGet(k))
+		equal = equal && same(v, vm.RawGet(tb, k))
 	})
 	tb.ForEach(func(lua.LValue, lua.LValue) { n-- })
 	return equal && n == 0
@@ -109,7 +111,7 @@ func build(L *lua.LState, b *[]byte, depth int) lua.LValue {
 			if _, isTable := key.(*lua.LTable); isTable {
 				continue
 			}
-			t.RawSet(key, v)
+			vm.RawSet(L, t, key, v)
 		}
 	}
 	return t
