@@ -110,7 +110,11 @@ func (h *Host) Water(f *engine.Fiber, s *engine.Session, full bool) {
 // dropped, the session closed.
 func (in *Instance) sessionFailed(f *engine.Fiber, s *engine.Session, ev event, err *vm.Error) {
 	if !in.gen.settings.KeepOnError {
-		s.Close(engine.ErrorInCallback, false)
+		reason := engine.ErrorInCallback
+		if f.Cancelled() != nil && in.host.stopping.Load() {
+			reason = engine.ShutdownReason // it was we who ended the callback
+		}
+		s.Close(reason, false)
 	}
 	in.failed(f, ev.String(), s.ID(), err)
 }
