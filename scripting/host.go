@@ -89,7 +89,7 @@ func New(o Options) (*Host, error) {
 		out: o.Out, log: slog.New(slog.DiscardHandler), controlWord: new(atomic.Uint32),
 		reloads: make(chan string, 1), stopCode: make(chan int, 1), done: make(chan struct{})}
 	for _, f := range o.Flags {
-		h.flags = append(h.flags, given{f[0], flagValue(f[1]), "--set " + f[0]})
+		h.flags = append(h.flags, given{f[0], flagValue(f[1]), "command line"})
 	}
 	g := h.newGeneration()
 	in := h.newInstance(g, nil)

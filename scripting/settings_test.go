@@ -180,7 +180,7 @@ func TestFlagsBeatTheScript(t *testing.T) {
 		t.Errorf("the script saw %q", got)
 	}
 	_, _, err = load(t, receives, [2]string{"port", "x"})
-	if err == nil || !strings.Contains(err.Error(), "--set port: setting 'port': whole number expected") {
+	if err == nil || !strings.Contains(err.Error(), "command line: setting 'port': whole number expected") {
 		t.Error(err)
 	}
 }
