@@ -299,15 +299,22 @@ func TestHalfOfThemCutByShutdown(t *testing.T) {
 		}
 		log := sv.Log.String()
 		line := 1 + strings.Count(stormScript[:strings.Index(stormScript, "co.sleep(n / 1000)")], "\n")
-		named := 0
+		goLine := 1 + strings.Count(stormScript[:strings.Index(stormScript, "pcall(co.sleep, 600)")], "\n")
+		named, begun := 0, 0 // callbacks, and what they had begun with co.go
 		for _, l := range strings.Split(log, "\n") {
-			if strings.Contains(l, "cut short: onReceive (worker ") && strings.Contains(l, fmt.Sprintf("at app.lua:%d", line)) &&
-				strings.Contains(l, "waiting in co.sleep for ") && strings.Contains(l, "(session ") {
+			if !strings.Contains(l, "cut short: ") || !strings.Contains(l, "waiting in co.sleep for ") {
+				continue
+			}
+			switch {
+			case strings.Contains(l, "onReceive (worker ") && strings.Contains(l, fmt.Sprintf("at app.lua:%d", line)) && strings.Contains(l, "(session "):
 				named++
+			case strings.Contains(l, "co.go (worker ") && strings.Contains(l, fmt.Sprintf("at app.lua:%d", goLine)):
+				begun++
 			}
 		}
-		if named != len(long) || strings.Count(log, "cut short") != len(long) {
-			t.Errorf("%d of %d cut callbacks are named with their line, %d cut in all\n%s", named, len(long), strings.Count(log, "cut short"), sv.Log.tail())
+		if named != len(long) || begun != n/2 || strings.Count(log, "cut short") != named+begun {
+			t.Errorf("%d of %d callbacks and %d of %d fibers are named with their lines, %d cut in all\n%s",
+				named, len(long), begun, n/2, strings.Count(log, "cut short"), sv.Log.tail())
 		}
 		if out := sv.Out.String(); out != fmt.Sprintf("all the long ones were cut, %d right, 0 wrong\n", n/2) {
 			t.Errorf("output:\n%s", sv.Out.tail())
