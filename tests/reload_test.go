@@ -15,7 +15,7 @@ import (
 
 // Reload: the code changes, the clients stay.
 
-const busyScript = `
+const talkScript = `
 server:set{ worker_num = @WORKERS@ }
 local co = require "co"
 local util = require "lib.util"
@@ -69,7 +69,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		if s.race {
 			reloads = 10
 		}
-		text := strings.ReplaceAll(busyScript, "@WORKERS@", fmt.Sprint(s.workers))
+		text := strings.ReplaceAll(talkScript, "@WORKERS@", fmt.Sprint(s.workers))
 		s.workers = 0 // the script says it, so that it may change it
 		path := script(t, text)
 		lib := filepath.Join(filepath.Dir(path), "lib")
