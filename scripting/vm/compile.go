@@ -83,9 +83,11 @@ func Compile(path, name string, src []byte) (*Chunk, *Error) {
 	if err != nil {
 		return nil, parseError(name, src, err)
 	}
-	if line, deep := tooDeep(stmts); deep {
+	lists, line, deep := tooDeep(stmts)
+	if deep {
 		return nil, syntaxError(name, src, line, 0, fmt.Sprintf("expression too complex (more than %d operators in a row)", maxDepth))
 	}
+	rewrite(lists)
 	s := &scoper{methods: methods, fail: func(line int, msg string) *Error { return syntaxError(name, src, line, 0, msg) }}
 	s.number(stmts)
 	if s.bad != nil {

@@ -68,8 +68,9 @@ func unary(typ, prev int) bool {
 
 // tooDeep walks the syntax tree without recursion and reports whether it is
 // deeper than the compiler's own recursion may go. Operators written one after
-// another nest although no bracket shows it.
-func tooDeep(stmts []ast.Stmt) (line int, deep bool) {
+// another nest although no bracket shows it. It also returns every statement
+// list it met.
+func tooDeep(stmts []ast.Stmt) (lists [][]ast.Stmt, line int, deep bool) {
 	type item struct {
 		node  any
 		depth int
@@ -83,6 +84,7 @@ func tooDeep(stmts []ast.Stmt) (line int, deep bool) {
 		}
 	}
 	block := func(depth int, list []ast.Stmt) {
+		lists = append(lists, list)
 		for _, s := range list {
 			push(depth, s)
 		}
@@ -101,7 +103,7 @@ func tooDeep(stmts []ast.Stmt) (line int, deep bool) {
 			if p, ok := it.node.(ast.PositionHolder); ok {
 				line = p.Line()
 			}
-			return line, true
+			return nil, line, true
 		}
 		switch n := it.node.(type) {
 		case *ast.AssignStmt:
@@ -161,7 +163,7 @@ func tooDeep(stmts []ast.Stmt) (line int, deep bool) {
 			block(d, n.Stmts)
 		}
 	}
-	return 0, false
+	return lists, 0, false
 }
 
 // completeFor writes out the values that `for k, v in next, t` leaves out:
