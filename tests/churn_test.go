@@ -26,7 +26,8 @@ const keepClients = `
 	    collectgarbage()
 	    server:send(fd, n .. "\n")
 	  else
-	    server:send(fd, clients[fd].fd .. "\n")
+	    -- Variables are a generation's own: after a reload it starts empty.
+	    server:send(fd, (clients[fd] or { fd = fd }).fd .. "\n")
 	  end
 	end
 	function onClose(server, fd)
