@@ -17,7 +17,8 @@
 //
 // Around it: loop.go is the turn, baton.go who runs it, fiber.go what waits,
 // mailbox.go how others reach it, timer.go when; close.go how a session ends,
-// drain.go how a server does; task.go the task workers; watchdog.go the limits.
+// drain.go how a server does; task.go the task workers; watchdog.go and
+// memory.go the limits.
 //
 // # Who owns what
 //
