@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -113,7 +112,7 @@ func TestSlowServerShowsInOpenLoop(t *testing.T) {
 
 func TestWrongServers(t *testing.T) {
 	const size = 64
-	var strayed atomic.Pointer[[]byte]
+	strayed := make(chan []byte)
 	for name, c := range map[string]struct {
 		load   Load
 		handle func(net.Conn)
@@ -174,11 +173,16 @@ func TestWrongServers(t *testing.T) {
 		"a message of another connection": {
 			Load{Conns: 2, Size: size},
 			each(size, 30, func(b []byte) []byte {
-				mine := bytes.Clone(b)
-				if other := strayed.Swap(&mine); other != nil {
-					return *other
+				// The two swap hand to hand: neither runs ahead, so what
+				// strays is near what was due.
+				select {
+				case strayed <- bytes.Clone(b):
+					return b
+				case other := <-strayed:
+					return other
+				case <-t.Context().Done():
+					return nil
 				}
-				return b
 			}),
 			[]Kind{Foreign},
 		},
