@@ -38,6 +38,7 @@ type Instance struct {
 	decl   *declaration
 	on     [numEvents]*lua.LFunction
 	server *serverObject
+	metas  map[*Type]*lua.LTable // of the objects of modules
 
 	id      lua.LValue // worker id, boxed once
 	reactor []lua.LValue

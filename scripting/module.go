@@ -20,6 +20,10 @@ type Module struct {
 	Later []string
 	// Values are constants, by name.
 	Values map[string]lua.LValue
+	// Types are the kinds of objects that the functions return.
+	Types []*Type
+	// Open, if any, is called with the module's table when a VM first requires it.
+	Open func(in *Instance, L *lua.LState, t *lua.LTable)
 }
 
 // Func declares one function of a module.
@@ -27,7 +31,10 @@ type Func struct {
 	Name   string
 	Params []Param
 	Doc    string
-	Fn     func(in *Instance, L *lua.LState) int
+	// Returns are the types of the results as the editor stubs show them, such
+	// as "string|false, string?"; empty: nothing is returned.
+	Returns string
+	Fn      func(in *Instance, L *lua.LState) int
 }
 
 // Param is a parameter: its name and its type, "number", "string", "table",
@@ -41,12 +48,7 @@ type Param struct {
 // bind makes a Lua function that checks its arguments as declared. first is
 // the index of the first declared argument: 2 for methods.
 func bind(in *Instance, what string, first int, params []Param, fn func(*Instance, *lua.LState) int) lua.LGFunction {
-	self := first == 2
 	return func(L *lua.LState) int {
-		if self && L.Get(1) != in.server.value {
-			_, name, _ := strings.Cut(what, ":")
-			in.server.badSelf(L, name)
-		}
 		for i, p := range params {
 			if p.Type == "any" || p.Name == "..." {
 				continue
@@ -69,6 +71,17 @@ func bind(in *Instance, what string, first int, params []Param, fn func(*Instanc
 			vm.Raise(L, "bad argument #%d '%s' to '%s' (%s expected, got %s)", i+1, p.Name, what, want, kind)
 		}
 		return fn(in, L)
+	}
+}
+
+// bindServer is bind for a method of `server`.
+func bindServer(in *Instance, m *method) lua.LGFunction {
+	fn := bind(in, "server:"+m.name, 2, m.params, m.fn)
+	return func(L *lua.LState) int {
+		if L.Get(1) != in.server.value {
+			in.server.badSelf(L, m.name)
+		}
+		return fn(L)
 	}
 }
 
@@ -102,6 +115,9 @@ func (m *Module) install(in *Instance) {
 			return 1
 		}))
 		t.Metatable = meta
+		if m.Open != nil {
+			m.Open(in, L, t)
+		}
 		L.Push(t)
 		return 1
 	})
@@ -114,7 +130,14 @@ var laterModules = strings.Fields(`php json client pool shared pack log fs crypt
 // reserveModules makes require say so, where the script has no file of that
 // name.
 func (in *Instance) reserveModules() {
+	have := map[string]bool{}
+	for _, m := range in.host.modules {
+		have[m.Name] = true
+	}
 	for _, name := range laterModules {
+		if have[name] {
+			continue
+		}
 		if _, err := os.Stat(filepath.Join(in.gen.loader.Dir(), name+".lua")); err == nil {
 			continue
 		}

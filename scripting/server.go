@@ -52,8 +52,8 @@ func newServerObject(in *Instance) *serverObject {
 	// The two on every message's path are bound without the general checks.
 	define("send", so.send)
 	define("close", so.close)
-	for _, m := range serverMethods {
-		define(m.name, bind(in, "server:"+m.name, 2, m.params, m.fn))
+	for i := range serverMethods {
+		define(serverMethods[i].name, bindServer(in, &serverMethods[i]))
 	}
 	for alias, name := range methodAliases {
 		so.methods.RawSetString(alias, so.methods.RawGetString(name))

@@ -12,9 +12,7 @@ import (
 
 	"swoon/engine"
 	"swoon/scripting"
-	"swoon/stdlib/co"
 	"swoon/stdlib/swoole"
-	"swoon/stdlib/timer"
 
 	"github.com/spf13/cobra"
 )
@@ -32,8 +30,6 @@ const (
 	exitForced    = 4 // a second signal
 	exitException = 1
 )
-
-var modules = []scripting.Module{co.Module, timer.Module, swoole.Module}
 
 func main() {
 	swoole.Version = version

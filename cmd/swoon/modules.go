@@ -1,0 +1,15 @@
+package main
+
+import (
+	"swoon/scripting"
+	"swoon/stdlib/co"
+	"swoon/stdlib/swoole"
+	"swoon/stdlib/timer"
+)
+
+// modules are the Lua modules of a script, one line each.
+var modules = []scripting.Module{
+	co.Module,
+	swoole.Module,
+	timer.Module,
+}
