@@ -15,12 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listener accepts on a goroutine that never runs a callback: a callback that
-// computes for long must not shut the door.
-type listener struct {
+// Port is one address that the engine listens on. It accepts on a goroutine
+// that never runs a callback: a callback that computes for long must not shut
+// the door.
+type Port struct {
 	eng      *Engine
 	index    int
 	declared Listen
+	opts     atomic.Pointer[PortOptions]
 	addr     netip.AddrPort
 	file     *os.File
 	raw      syscall.RawConn
@@ -56,9 +58,9 @@ func (e *ListenError) Unwrap() error { return e.Err }
 
 func hostPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
 
-func listen(e *Engine, index int, want Listen) (*listener, error) {
-	fail := func(err error) (*listener, error) {
-		return nil, &ListenError{want.String(), err}
+func listen(e *Engine, want PortOptions) (*Port, error) {
+	fail := func(err error) (*Port, error) {
+		return nil, &ListenError{want.Listen.String(), err}
 	}
 	host := want.Host
 	if host == "localhost" {
@@ -85,7 +87,7 @@ func listen(e *Engine, index int, want Listen) (*listener, error) {
 		err = unix.Bind(fd, sa)
 	}
 	if err == nil {
-		err = unix.Listen(fd, e.opts.Backlog)
+		err = unix.Listen(fd, want.Backlog)
 	}
 	var got unix.Sockaddr
 	if err == nil {
@@ -95,13 +97,14 @@ func listen(e *Engine, index int, want Listen) (*listener, error) {
 		unix.Close(fd)
 		return fail(err)
 	}
-	ln := &listener{eng: e, index: index, declared: want, addr: addrPort(got),
+	p := &Port{eng: e, declared: want.Listen, addr: addrPort(got),
 		file: os.NewFile(uintptr(fd), "listener"), stop: make(chan struct{}), done: make(chan struct{})}
-	if ln.raw, err = ln.file.SyscallConn(); err != nil {
-		ln.file.Close()
+	p.opts.Store(&want)
+	if p.raw, err = p.file.SyscallConn(); err != nil {
+		p.file.Close()
 		return fail(err)
 	}
-	return ln, nil
+	return p, nil
 }
 
 func addrPort(sa unix.Sockaddr) netip.AddrPort {
@@ -114,13 +117,34 @@ func addrPort(sa unix.Sockaddr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// Addr is where the port listens.
+func (p *Port) Addr() Listen { return Listen{Host: p.addr.Addr().String(), Port: int(p.addr.Port())} }
+
+// Index is the port's place among those declared.
+func (p *Port) Index() int { return p.index }
+
+// Options are the options in force.
+func (p *Port) Options() *PortOptions { return p.opts.Load() }
+
+// Set puts other options in force; the address stays. Framing is for sessions
+// that begin from now on, the rest for all. Any goroutine.
+func (p *Port) Set(o PortOptions) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	o.setDefaults()
+	o.Listen = p.declared
+	p.opts.Store(&o)
+	return nil
+}
+
 // run accepts until the listener is closed.
-func (ln *listener) run() {
-	defer close(ln.done)
+func (p *Port) run() {
+	defer close(p.done)
 	for {
 		var pause time.Duration
-		err := ln.raw.Read(func(fd uintptr) bool {
-			pause = ln.acceptAll(int(fd))
+		err := p.raw.Read(func(fd uintptr) bool {
+			pause = p.acceptAll(int(fd))
 			return pause > 0
 		})
 		if err != nil {
@@ -129,7 +153,7 @@ func (ln *listener) run() {
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
-		case <-ln.stop:
+		case <-p.stop:
 			timer.Stop()
 			return
 		}
@@ -139,13 +163,13 @@ func (ln *listener) run() {
 // acceptAll takes every client that waits. It returns how long to leave the
 // listener alone: 0, to wait for the next client, unless descriptors ran out.
 // Nothing that happens to one client may stop the listener.
-func (ln *listener) acceptAll(fd int) time.Duration {
-	e := ln.eng
+func (p *Port) acceptAll(fd int) time.Duration {
+	e := p.eng
 	for {
 		conn, sa, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch err {
 		case nil:
-			e.admit(ln, conn, addrPort(sa))
+			e.admit(p, conn, addrPort(sa))
 		case unix.EAGAIN:
 			// Only now is the drought over: while others wait, each client that
 			// leaves lets one in, and that is not worth another line.
@@ -170,7 +194,7 @@ func (ln *listener) acceptAll(fd int) time.Duration {
 }
 
 // admit makes a session of an accepted descriptor, or refuses it.
-func (e *Engine) admit(ln *listener, fd int, remote netip.AddrPort) {
+func (e *Engine) admit(p *Port, fd int, remote netip.AddrPort) {
 	refuse := func(r Reason) {
 		unix.Close(fd)
 		if e.refused[r].Add(1) == 1 || e.refusedLog.allow() {
@@ -181,16 +205,17 @@ func (e *Engine) admit(ln *listener, fd int, remote netip.AddrPort) {
 		refuse(ShuttingDown)
 		return
 	}
-	if n := e.open.Add(1); n > int64(e.opts.MaxSessions) {
+	if n := e.open.Add(1); n > int64(e.Limits().MaxSessions) {
 		e.open.Add(-1)
 		refuse(MaxConnection)
 		return
 	}
-	if !e.opts.NoDelayOff {
+	opts := p.opts.Load()
+	if !opts.NoDelayOff {
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
 	now := time.Now()
-	s := &Session{eng: e, fd: fd, port: ln.index, remote: remote, connected: now.UnixNano(), ctlPosted: true}
+	s := &Session{eng: e, fd: fd, port: p, framer: opts.Framer, remote: remote, connected: now.UnixNano(), ctlPosted: true}
 	s.lastRecv.Store(nanotime())
 	s.worker, s.reactor = e.place()
 	e.sessions.add(s)
@@ -203,10 +228,11 @@ func (e *Engine) admit(ln *listener, fd int, remote netip.AddrPort) {
 func (e *Engine) place() (worker, reactor *Loop) {
 	e.placing.Lock()
 	defer e.placing.Unlock()
-	worker = fewest(e.workers, &e.placeNext)
+	all := e.roster.Load()
+	worker = fewest(all.workers, &e.placeNext)
 	reactor = worker
 	if e.opts.Mode == Process {
-		reactor = fewest(e.reactors, &e.placeNextReactor)
+		reactor = fewest(all.reactors, &e.placeNextReactor)
 		reactor.sessions.Add(1)
 	}
 	worker.sessions.Add(1)
@@ -226,12 +252,12 @@ func fewest(loops []*Loop, next *int) *Loop {
 }
 
 // close stops accepting and frees the address.
-func (ln *listener) close() {
-	ln.once.Do(func() {
-		close(ln.stop)
-		ln.file.Close()
+func (p *Port) close() {
+	p.once.Do(func() {
+		close(p.stop)
+		p.file.Close()
 	})
-	if ln.running.Load() {
-		<-ln.done
+	if p.running.Load() {
+		<-p.done
 	}
 }

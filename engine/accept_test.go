@@ -44,12 +44,12 @@ func TestListenIPv6(t *testing.T) {
 		infos <- s.Info()
 		f.Send(s, data)
 	}}
-	e, addr := serve(t, Options{Workers: 1, Listen: []Listen{{"::1", 0}}}, h)
+	e, addr := serve(t, Options{Workers: 1, Ports: []PortOptions{{Listen: Listen{"::1", 0}}}}, h)
 	if !strings.HasPrefix(addr, "[::1]:") || strings.HasSuffix(addr, ":0") {
 		t.Errorf("listens on %s", addr)
 	}
 	knock(t, "tcp6", addr)
-	if i := <-infos; !i.IPv6 || i.RemoteIP != "::1" || i.ServerPort != e.Addr(0).Port {
+	if i := <-infos; !i.IPv6 || i.RemoteIP != "::1" || i.ServerPort != e.Ports()[0].Addr().Port {
 		t.Errorf("the session says %+v", i)
 	}
 }
@@ -65,7 +65,7 @@ func TestListenOnBothFamilies(t *testing.T) {
 		port := probe.Addr().(*net.TCPAddr).Port
 		probe.Close()
 		h := &funcs{receive: func(f *Fiber, s *Session, data string) { f.Send(s, data) }}
-		e, err := New(Options{Workers: 1, Listen: []Listen{{"0.0.0.0", port}, {"::", port}}}, h)
+		e, err := New(Options{Workers: 1, Ports: []PortOptions{{Listen: Listen{"0.0.0.0", port}}, {Listen: Listen{"::", port}}}}, h)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestListenOnBothFamilies(t *testing.T) {
 func TestListenErrors(t *testing.T) {
 	listenError := func(want Listen) string {
 		t.Helper()
-		e, err := New(Options{Workers: 1, Listen: []Listen{{"127.0.0.1", 0}, want}}, &funcs{})
+		e, err := New(Options{Workers: 1, Ports: []PortOptions{{Listen: Listen{"127.0.0.1", 0}}, {Listen: want}}}, &funcs{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -53,17 +53,17 @@ func TestCallbacksThatDoNotWaitSwitchNothing(t *testing.T) {
 			close(done)
 		}
 	}}
-	e, addr := serve(t, Options{Workers: 1, Framer: fixed(10)}, h)
+	e, addr := serve(t, Options{Workers: 1, Ports: []PortOptions{{Framer: fixed(10)}}}, h)
 	c := dial(t, addr)
-	eventually(t, "the loop rests", func() bool { return e.workers[0].state.Load() == idle })
+	eventually(t, "the loop rests", func() bool { return e.Workers()[0].state.Load() == idle })
 	c.(*net.TCPConn).Write(make([]byte, 10*messages))
 	<-done
-	onLoop(e.workers[0], func() {
+	onLoop(e.Workers()[0], func() {
 		// One read, or two if the bytes came in two pieces.
 		if len(goroutines) > 2 {
 			t.Errorf("%d messages ran on %d goroutines", messages, len(goroutines))
 		}
-		if k := e.workers[0].nextFiber; k < messages {
+		if k := e.Workers()[0].nextFiber; k < messages {
 			t.Errorf("%d callbacks", k)
 		}
 	})

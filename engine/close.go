@@ -112,7 +112,7 @@ func (l *Loop) lingerFrom(s *Session, now int64) {
 		s.linger = &Timer{}
 	}
 	s.unsent = s.out.bytes + outqueue(s.fd)
-	wait := l.eng.opts.CloseTime
+	wait := l.eng.Limits().CloseTime
 	if l.eng.Draining() {
 		wait = drainLinger
 	}

@@ -25,12 +25,12 @@ const (
 // on is called with a line of progress when there is something to wait for.
 func (e *Engine) Drain(on func(string)) (cut []string) {
 	e.draining.Store(true)
-	deadline := time.Now().Add(e.opts.DrainTime)
-	for _, ln := range e.listeners {
-		ln.close()
+	deadline := time.Now().Add(e.Limits().DrainTime)
+	for _, p := range e.Ports() {
+		p.close()
 	}
-	ask(e.reactors, deadline, (*Loop).stopReading)
-	ask(e.workers, deadline, (*Loop).failReceivers)
+	ask(e.roster.Load().reactors, deadline, (*Loop).stopReading)
+	ask(e.roster.Load().workers, deadline, (*Loop).failReceivers)
 	told := false
 	for quiet := 0; quiet < 2; {
 		if e.underWay(deadline) == 0 {
@@ -44,7 +44,7 @@ func (e *Engine) Drain(on func(string)) (cut []string) {
 		}
 		if !told {
 			told = true
-			on(fmt.Sprintf("waiting up to %v for %d callbacks and tasks", e.opts.DrainTime, e.underWay(deadline)))
+			on(fmt.Sprintf("waiting up to %v for %d callbacks and tasks", e.Limits().DrainTime, e.underWay(deadline)))
 		}
 		time.Sleep(drainLook)
 	}
@@ -140,7 +140,7 @@ func (l *Loop) failReceivers() {
 func (e *Engine) underWay(deadline time.Time) int {
 	n := int(e.pool.flying.Load())
 	var pending atomic.Int64
-	silent := ask(e.loops, deadline, func(l *Loop) { pending.Add(int64(l.pendingWork())) })
+	silent := ask(e.roster.Load().all, deadline, func(l *Loop) { pending.Add(int64(l.pendingWork())) })
 	return n + int(pending.Load()) + len(silent)
 }
 
@@ -156,7 +156,7 @@ func (l *Loop) pendingWork() int {
 // cutShort cancels what a drain can no longer wait for, and names it.
 func (e *Engine) cutShort() (cut []string) {
 	var mu sync.Mutex
-	silent := ask(e.loops, time.Now().Add(50*time.Millisecond), func(l *Loop) {
+	silent := ask(e.roster.Load().all, time.Now().Add(50*time.Millisecond), func(l *Loop) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, w := range l.Waiting() {
@@ -188,7 +188,7 @@ func (e *Engine) cutShort() (cut []string) {
 
 func (e *Engine) inFlight(deadline time.Time) int {
 	var n atomic.Int64
-	silent := ask(e.loops, deadline, func(l *Loop) {
+	silent := ask(e.roster.Load().all, deadline, func(l *Loop) {
 		n.Add(int64(l.roots[RootSession] + l.roots[RootTask] + l.roots[RootFinish]))
 	})
 	return int(n.Load()) + len(silent)
@@ -212,13 +212,13 @@ func ofSession(id SessionID) string {
 // many fibers did not come to an end.
 func (e *Engine) Stop() (left int) {
 	e.draining.Store(true)
-	for _, ln := range e.listeners {
-		ln.close()
+	for _, p := range e.Ports() {
+		p.close()
 	}
 	end := time.Now().Add(drainGrace)
 	for {
 		var n atomic.Int64
-		silent := ask(e.loops, end, func(l *Loop) {
+		silent := ask(e.roster.Load().all, end, func(l *Loop) {
 			l.closing = ErrShutdown // who begins now cannot wait
 			l.CancelIf(ErrShutdown, func(*Fiber) bool { return true })
 			n.Add(int64(len(l.waiting) + l.starters))
@@ -229,14 +229,14 @@ func (e *Engine) Stop() (left int) {
 		}
 		time.Sleep(drainLook)
 	}
-	ask(e.reactors, end.Add(drainGrace), (*Loop).closeAll)
-	for _, l := range e.loops {
+	ask(e.roster.Load().reactors, end.Add(drainGrace), (*Loop).closeAll)
+	for _, l := range e.roster.Load().all {
 		l.stop()
 	}
 	close(e.stopped)
 	e.background.Wait()
 	if left == 0 {
-		for _, l := range e.loops {
+		for _, l := range e.roster.Load().all {
 			l.goroutines.Wait()
 		}
 	}

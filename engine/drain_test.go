@@ -21,7 +21,7 @@ func TestDrainAnswersWhatWasRead(t *testing.T) {
 func drainUnderLoad(t *testing.T, tasks bool) {
 	modes(t, func(t *testing.T, o Options) {
 		const size, clients = 8, 30
-		o.Framer, o.TaskWorkers, o.DrainTime = fixed(size), 2, 20*time.Second
+		o.Ports[0].Framer, o.TaskWorkers, o.DrainTime = fixed(size), 2, 20*time.Second
 		var received atomic.Int64
 		h := &funcs{
 			receive: func(f *Fiber, s *Session, data string) {
@@ -212,7 +212,7 @@ func TestDrainHurriesThoseThatLinger(t *testing.T) {
 
 // A loop held by a callback does not keep the others from ending their reads.
 func TestDrainReachesAllLoopsAtOnce(t *testing.T) {
-	o := Options{Workers: 2, DrainTime: 200 * time.Millisecond, MaxStretch: -1, Framer: fixed(1)}
+	o := Options{Workers: 2, Limits: Limits{DrainTime: 200 * time.Millisecond, MaxStretch: -1}, Ports: []PortOptions{{Framer: fixed(1)}}}
 	var over atomic.Bool
 	computes := make(chan *Loop, 1)
 	h := &funcs{receive: func(f *Fiber, s *Session, data string) {
@@ -227,7 +227,7 @@ func TestDrainReachesAllLoopsAtOnce(t *testing.T) {
 	a, b := dial(t, addr), dial(t, addr)
 	a.Write([]byte("c"))
 	held := from(t, computes)
-	free := e.workers[1-held.idx]
+	free := e.Workers()[1-held.idx]
 	ended := make(chan []string)
 	go func() { ended <- e.Drain(func(string) {}) }()
 	eventually(t, "the other loop reads no more", func() bool {
@@ -255,7 +255,7 @@ func TestDrainReachesAllLoopsAtOnce(t *testing.T) {
 
 // An engine that never accepted stops too.
 func TestStopWithoutAccept(t *testing.T) {
-	e, err := New(Options{Workers: 1, Listen: []Listen{{"127.0.0.1", 0}}}, &funcs{})
+	e, err := New(Options{Workers: 1, Ports: []PortOptions{{Listen: Listen{"127.0.0.1", 0}}}}, &funcs{})
 	if err != nil {
 		t.Fatal(err)
 	}

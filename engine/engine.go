@@ -12,19 +12,18 @@ import (
 //
 // Its life: New, Listen, Accept, Drain, Stop; each once, in this order.
 type Engine struct {
-	opts    Options
+	opts    Options // as it began
+	limits  atomic.Pointer[Limits]
 	handler Handler
 	gone    func(*Session) // the handler's Gone, if it has one
 	water   func(*Fiber, *Session, bool)
 	log     *slog.Logger
 
-	workers  []*Loop // run callbacks; in Base mode also the reactors
-	reactors []*Loop // own sockets
-	tasks    []*Loop
-	control  *Loop
-	loops    []*Loop // all
+	roster  atomic.Pointer[roster]
+	control *Loop
 
-	listeners  []*listener
+	portsMu    sync.Mutex
+	ports      []*Port
 	sessions   registry
 	open       atomic.Int64
 	accepted   atomic.Uint64
@@ -49,6 +48,15 @@ type Engine struct {
 	background sync.WaitGroup
 }
 
+// roster is which loops there are. It is replaced as a whole: whoever has
+// loaded one may go through it without a lock.
+type roster struct {
+	workers  []*Loop // run callbacks; in Base mode also the reactors
+	reactors []*Loop // own sockets
+	tasks    []*Loop
+	all      []*Loop // with the control loop
+}
+
 // New makes an engine with its loops running and nothing to listen to yet.
 func New(o Options, h Handler) (*Engine, error) {
 	if err := o.Validate(); err != nil {
@@ -62,13 +70,14 @@ func New(o Options, h Handler) (*Engine, error) {
 	if w, ok := h.(interface{ Water(*Fiber, *Session, bool) }); ok {
 		e.water = w.Water
 	}
+	e.limits.Store(&o.Limits)
 	e.sessions.byID = make(map[SessionID]*Session)
-	e.pool.size = o.TaskQueue
 	e.pool.own = make([]fifo[*Task], o.TaskWorkers)
+	var all roster
 	add := func(r role, id, idx int) (*Loop, error) {
 		l, err := newLoop(e, r, id, idx)
 		if err == nil {
-			e.loops = append(e.loops, l)
+			all.all = append(all.all, l)
 		}
 		return l, err
 	}
@@ -84,28 +93,29 @@ func New(o Options, h Handler) (*Engine, error) {
 		if o.Mode == Base {
 			r |= reactorRole
 		}
-		e.workers = append(e.workers, must(add(r, i, i)))
+		all.workers = append(all.workers, must(add(r, i, i)))
 	}
-	e.reactors = e.workers
+	all.reactors = all.workers
 	if o.Mode == Process {
-		e.reactors = nil
+		all.reactors = nil
 		for i := range o.Reactors {
-			e.reactors = append(e.reactors, must(add(reactorRole, -1, i)))
+			all.reactors = append(all.reactors, must(add(reactorRole, -1, i)))
 		}
 	}
 	for i := range o.TaskWorkers {
-		e.tasks = append(e.tasks, must(add(taskRole, o.Workers+i, i)))
+		all.tasks = append(all.tasks, must(add(taskRole, o.Workers+i, i)))
 	}
 	e.control = must(add(controlRole, -1, 0))
 	if len(faults) > 0 {
-		for _, l := range e.loops {
+		for _, l := range all.all {
 			if l.poller != nil {
 				l.poller.close()
 			}
 		}
 		return nil, errors.Join(faults...)
 	}
-	for _, l := range e.loops {
+	e.roster.Store(&all)
+	for _, l := range all.all {
 		l.start()
 	}
 	e.background.Add(1)
@@ -113,52 +123,64 @@ func New(o Options, h Handler) (*Engine, error) {
 	return e, nil
 }
 
-// Listen binds every declared address, or none. Clients wait in the kernel
-// until Accept.
+// Listen binds every declared port, or none. Clients wait in the kernel until
+// Accept.
 func (e *Engine) Listen() error {
+	e.portsMu.Lock()
+	defer e.portsMu.Unlock()
 	var faults []error
-	for i, want := range e.opts.Listen {
-		ln, err := listen(e, i, want)
+	for _, want := range e.opts.Ports {
+		p, err := listen(e, want)
 		if err != nil {
 			faults = append(faults, err)
 			continue
 		}
-		e.listeners = append(e.listeners, ln)
+		p.index = len(e.ports)
+		e.ports = append(e.ports, p)
 	}
 	if len(faults) > 0 {
-		for _, ln := range e.listeners {
-			ln.file.Close()
+		for _, p := range e.ports {
+			p.file.Close()
 		}
-		e.listeners = nil
+		e.ports = nil
 	}
 	return errors.Join(faults...)
 }
 
 // Accept lets clients in.
 func (e *Engine) Accept() {
-	for _, ln := range e.listeners {
-		ln.running.Store(true)
-		go ln.run()
+	for _, p := range e.Ports() {
+		p.running.Store(true)
+		go p.run()
 	}
 }
 
-// Addr is where listener i listens.
-func (e *Engine) Addr(i int) Listen {
-	if i >= len(e.listeners) {
-		return Listen{}
-	}
-	a := e.listeners[i].addr
-	return Listen{Host: a.Addr().String(), Port: int(a.Port())}
+// Ports are the ports that listen, in the order in which they were declared.
+func (e *Engine) Ports() []*Port {
+	e.portsMu.Lock()
+	defer e.portsMu.Unlock()
+	return append([]*Port(nil), e.ports...)
 }
 
-// Options are the engine's options with all defaults filled in.
-func (e *Engine) Options() Options { return e.opts }
+// Limits are the limits in force.
+func (e *Engine) Limits() *Limits { return e.limits.Load() }
+
+// SetLimits puts other limits in force, at once and for sessions, fibers and
+// tasks that are there already too: nothing that is over a lower limit is cut,
+// but nothing is added to it. Zero fields mean their defaults. Any goroutine.
+func (e *Engine) SetLimits(m Limits) {
+	m.setDefaults()
+	e.limits.Store(&m)
+}
+
+// Mode is what dispatch does with a frame.
+func (e *Engine) Mode() Mode { return e.opts.Mode }
 
 // Workers are the loops that run callbacks of sessions, by worker id.
-func (e *Engine) Workers() []*Loop { return e.workers }
+func (e *Engine) Workers() []*Loop { return e.roster.Load().workers }
 
 // TaskWorkers are the loops that run tasks.
-func (e *Engine) TaskWorkers() []*Loop { return e.tasks }
+func (e *Engine) TaskWorkers() []*Loop { return e.roster.Load().tasks }
 
 // Control is the loop of the events that belong to no worker.
 func (e *Engine) Control() *Loop { return e.control }

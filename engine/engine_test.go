@@ -24,7 +24,7 @@ type funcs struct {
 	panicked atomic.Pointer[string]
 }
 
-func (h *funcs) WantsConnect() bool { return h.connect != nil }
+func (h *funcs) WantsConnect(*Session) bool { return h.connect != nil }
 func (h *funcs) Connect(f *Fiber, s *Session) {
 	h.connect(f, s)
 }
@@ -60,8 +60,11 @@ func echo(f *Fiber, s *Session, data string) { f.Send(s, data) }
 // serve starts an engine on a free port and stops it with the test.
 func serve(t testing.TB, o Options, h *funcs) (*Engine, string) {
 	t.Helper()
-	if o.Listen == nil {
-		o.Listen = []Listen{{"127.0.0.1", 0}}
+	if o.Ports == nil {
+		o.Ports = []PortOptions{{}}
+	}
+	if o.Ports[0].Host == "" {
+		o.Ports[0].Host = "127.0.0.1"
 	}
 	e, err := New(o, h)
 	if err != nil {
@@ -79,7 +82,7 @@ func serve(t testing.TB, o Options, h *funcs) (*Engine, string) {
 			t.Errorf("a callback panicked: %s", *p)
 		}
 	})
-	return e, e.Addr(0).String()
+	return e, e.Ports()[0].Addr().String()
 }
 
 func dial(t testing.TB, addr string) net.Conn {
@@ -119,7 +122,7 @@ func from[T any](t testing.TB, ch <-chan T) (v T) {
 func modes(t *testing.T, test func(t *testing.T, o Options)) {
 	for _, mode := range []Mode{Base, Process} {
 		for _, n := range []int{1, 4} {
-			t.Run(fmt.Sprintf("%v%d", mode, n), func(t *testing.T) { test(t, Options{Mode: mode, Workers: n}) })
+			t.Run(fmt.Sprintf("%v%d", mode, n), func(t *testing.T) { test(t, Options{Mode: mode, Workers: n, Ports: make([]PortOptions, 1)}) })
 		}
 	}
 }

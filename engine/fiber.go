@@ -241,7 +241,7 @@ func (f *Fiber) Go(root Root, fn func(*Fiber)) error {
 }
 
 // full says whether another fiber on this loop would be one too many.
-func (l *Loop) full() bool { return len(l.waiting)+l.starters >= l.eng.opts.MaxFibers }
+func (l *Loop) full() bool { return len(l.waiting)+l.starters >= l.eng.Limits().MaxFibers }
 
 // WaitInfo describes one waiting fiber, for lists and for drains cut short.
 type WaitInfo struct {

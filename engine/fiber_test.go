@@ -105,7 +105,7 @@ type holders struct {
 
 func watchHolders(t *testing.T, e *Engine) *holders {
 	h := &holders{t: t, count: map[*Loop]*int{}, in: map[*Loop]*bool{}}
-	for _, l := range e.loops {
+	for _, l := range e.roster.Load().all {
 		h.count[l], h.in[l] = new(int), new(bool)
 	}
 	return h
@@ -141,7 +141,7 @@ func (h *holders) stay(f *Fiber, wait func()) {
 func TestStorm(t *testing.T) {
 	modes(t, func(t *testing.T, o Options) {
 		const fibers = 5000
-		o.TaskWorkers, o.MaxSpares, o.Framer = 2, 8, fixed(1)
+		o.TaskWorkers, o.MaxSpares, o.Ports[0].Framer = 2, 8, fixed(1)
 		var hold *holders
 		var done atomic.Int64
 		short := func() time.Duration { return time.Duration(1 + rand.IntN(2e6)) }
@@ -173,7 +173,7 @@ func TestStorm(t *testing.T) {
 		start := runtime.NumGoroutine()
 		var all gate
 		for i := range fibers {
-			l := e.workers[i%len(e.workers)]
+			l := e.Workers()[i%len(e.Workers())]
 			l.Spawn(RootGo, func(f *Fiber) {
 				hold.stay(f, func() { all.pass(f) })
 				switch i % 6 {
@@ -245,9 +245,9 @@ func TestStorm(t *testing.T) {
 		eventually(t, "all fibers end", func() bool { return done.Load() == fibers })
 		clients.Wait()
 		eventually(t, "the spares shrink", func() bool {
-			return runtime.NumGoroutine() <= start+16+len(e.loops)*(o.MaxSpares+1)
+			return runtime.NumGoroutine() <= start+16+len(e.roster.Load().all)*(o.MaxSpares+1)
 		})
-		for _, l := range e.loops {
+		for _, l := range e.roster.Load().all {
 			onLoop(l, func() {
 				if n := len(l.spares); n > o.MaxSpares {
 					t.Errorf("loop %d keeps %d spares", l.ID(), n)
@@ -261,7 +261,7 @@ func TestStorm(t *testing.T) {
 func TestShortSleepsAlwaysEnd(t *testing.T) {
 	e, _ := serve(t, Options{Workers: 1, TaskWorkers: 1}, &funcs{})
 	var left atomic.Int64
-	for _, l := range e.loops {
+	for _, l := range e.roster.Load().all {
 		left.Add(1)
 		l.Spawn(RootGo, func(f *Fiber) {
 			for range few(40_000) {
@@ -277,7 +277,7 @@ func TestShortSleepsAlwaysEnd(t *testing.T) {
 func TestSparesAreBoundedWhenWokenOneByOne(t *testing.T) {
 	for _, mode := range []Mode{Base, Process} {
 		e, _ := serve(t, Options{Mode: mode, Workers: 1, MaxSpares: 4}, &funcs{})
-		l := e.workers[0]
+		l := e.Workers()[0]
 		waiters := make(chan Waiter, 200)
 		for range cap(waiters) {
 			l.Spawn(RootGo, func(f *Fiber) {
@@ -307,7 +307,7 @@ var errStop = errors.New("stop")
 func TestCancelIsAtOnceAndSticky(t *testing.T) {
 	modes(t, func(t *testing.T, o Options) {
 		e, _ := serve(t, o, &funcs{})
-		l := e.workers[0]
+		l := e.Workers()[0]
 		working, release, ended := make(chan bool), make(chan bool), make(chan bool)
 		var ctxErr atomic.Value
 		l.Spawn(RootGo, func(f *Fiber) {
@@ -356,7 +356,7 @@ func TestCancelIsAtOnceAndSticky(t *testing.T) {
 func TestCancelOfAStarter(t *testing.T) {
 	e, _ := serve(t, Options{Workers: 1}, &funcs{})
 	ended := make(chan error)
-	e.workers[0].Spawn(RootGo, func(f *Fiber) {
+	e.Workers()[0].Spawn(RootGo, func(f *Fiber) {
 		f.Go(RootGo, func(child *Fiber) { f.Cancel(errStop) })
 		ended <- sleep(f, time.Hour)
 	})
@@ -391,7 +391,7 @@ func TestValueTravelsWithTheWin(t *testing.T) {
 			})
 		}
 		for i := range rounds {
-			l := e.workers[i%len(e.workers)]
+			l := e.Workers()[i%len(e.Workers())]
 			l.Spawn(RootGo, func(f *Fiber) {
 				defer ended.Add(1)
 				w, err := f.Begin("race")
@@ -427,7 +427,7 @@ func TestValueTravelsWithTheWin(t *testing.T) {
 // A message that comes as a Recv times out goes to the next Recv or onReceive.
 func TestRecvLosesNothingToItsTimeout(t *testing.T) {
 	modes(t, func(t *testing.T, o Options) {
-		o.Framer = fixed(4)
+		o.Ports[0].Framer = fixed(4)
 		messages := few(4000)
 		var next, byRecv, timeouts atomic.Int64
 		take := func(data string) {
@@ -478,7 +478,7 @@ func TestReadyFibersStarveNobody(t *testing.T) {
 		waited <- turns.Load() - asked.Load()
 	}}
 	e, addr := serve(t, Options{Workers: 1}, h)
-	l := e.workers[0]
+	l := e.Workers()[0]
 	for i := range few(1000) {
 		l.Spawn(RootGo, func(f *Fiber) {
 			for !over.Load() {
@@ -527,8 +527,8 @@ func TestReadyFibersStarveNobody(t *testing.T) {
 
 // Fibers that only start others are one stretch, and fibers enough are enough.
 func TestGoIsPartOfTheStretch(t *testing.T) {
-	e, _ := serve(t, Options{Workers: 1, MaxStretch: 200 * time.Millisecond, MaxFibers: 10}, &funcs{})
-	l := e.workers[0]
+	e, _ := serve(t, Options{Workers: 1, Limits: Limits{MaxStretch: 200 * time.Millisecond, MaxFibers: 10}}, &funcs{})
+	l := e.Workers()[0]
 	stopped := make(chan error, 1)
 	var over atomic.Bool
 	l.Spawn(RootGo, func(f *Fiber) {
@@ -578,7 +578,7 @@ func TestPanicEndsOnlyItsCallback(t *testing.T) {
 				panic("on purpose")
 			}
 		}}
-		o.Framer = fixed(1)
+		o.Ports[0].Framer = fixed(1)
 		e, addr := serve(t, o, h)
 		c := dial(t, addr)
 		c.Write([]byte("pw.pw."))
@@ -588,7 +588,7 @@ func TestPanicEndsOnlyItsCallback(t *testing.T) {
 		}
 		eventually(t, "no callback is left", func() bool {
 			n := 0
-			for _, l := range e.loops {
+			for _, l := range e.roster.Load().all {
 				onLoop(l, func() { n += l.roots[RootSession] })
 			}
 			return n == 0
@@ -604,7 +604,7 @@ func TestStopEndsFibersThatKeepWaiting(t *testing.T) {
 	modes(t, func(t *testing.T, o Options) {
 		e, _ := serve(t, o, &funcs{})
 		var tick Timer
-		l := e.workers[0]
+		l := e.Workers()[0]
 		var begin func(*Timer)
 		begin = func(*Timer) {
 			l.SetTimer(&tick, Now()+int64(10*time.Microsecond), nil, begin)
@@ -676,7 +676,7 @@ func TestNothingPostedIsLost(t *testing.T) {
 			}
 		}
 	}
-	for _, l := range []*Loop{e.workers[0], e.reactors[0]} {
+	for _, l := range []*Loop{e.Workers()[0], e.roster.Load().reactors[0]} {
 		hammer("call", func(i int64) { l.Call(func() { acked.Store(i) }) })
 		waiters := make(chan Waiter, 1)
 		l.Spawn(RootGo, func(f *Fiber) {

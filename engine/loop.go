@@ -91,7 +91,8 @@ type Loop struct {
 	slots   []*Session
 	free    []int32
 	nextTag int32
-	batch   [][]*Session // per worker: sessions with new events
+	batch   [][]*Session // per worker index: sessions with new events
+	batchOf []*Loop      // whose batch it is
 	batched bool
 
 	// A worker's sessions.
@@ -109,8 +110,8 @@ type Loop struct {
 	stretch   atomic.Uint64 // counts stretches of script code
 	killed    atomic.Uint64 // the stretch to stop
 	killedFor atomic.Pointer[Errno]
+	seen      sight
 	Interrupt *atomic.Uint32 // non-zero: the script must call Interrupted
-	limit     time.Duration  // max_execution_time
 
 	count  counters // exact, the holder's
 	public published
@@ -133,10 +134,6 @@ func newLoop(e *Engine, r role, id, idx int) (*Loop, error) {
 	if r&controlRole != 0 && e.opts.ControlInterrupt != nil {
 		l.Interrupt = e.opts.ControlInterrupt
 	}
-	l.limit = e.opts.MaxStretch
-	if r&taskRole != 0 {
-		l.limit = e.opts.TaskStretch
-	}
 	if r&reactorRole != 0 {
 		p, err := newPoller()
 		if err != nil {
@@ -144,7 +141,6 @@ func newLoop(e *Engine, r role, id, idx int) (*Loop, error) {
 		}
 		l.poller = p
 		l.rbuf = make([]byte, readSize)
-		l.batch = make([][]*Session, e.opts.Workers)
 	}
 	return l, nil
 }

@@ -10,7 +10,6 @@ import (
 // collected, so a heap over the limit is collected before anybody is blamed.
 // The watchdog's.
 type memoryWatch struct {
-	limit  uint64
 	sample [1]metrics.Sample
 	next   int64 // do not look again before
 }
@@ -20,8 +19,8 @@ const (
 	memoryAgain = int64(200 * time.Millisecond) // after a collection
 )
 
-func newMemoryWatch(limit uint64) *memoryWatch {
-	m := &memoryWatch{limit: limit}
+func newMemoryWatch() *memoryWatch {
+	m := &memoryWatch{}
 	m.sample[0].Name = "/memory/classes/heap/objects:bytes"
 	return m
 }
@@ -31,17 +30,17 @@ func (m *memoryWatch) heap() uint64 {
 	return m.sample[0].Value.Uint64()
 }
 
-// over reports whether the heap is larger than the limit with all dead objects
+// over reports whether the heap is larger than limit bytes (0: no limit) with all dead objects
 // gone.
-func (m *memoryWatch) over(now int64) bool {
-	if m.limit == 0 || now < m.next {
+func (m *memoryWatch) over(limit uint64, now int64) bool {
+	if limit == 0 || now < m.next {
 		return false
 	}
 	m.next = now + memoryLook
-	if m.heap() <= m.limit {
+	if m.heap() <= limit {
 		return false
 	}
 	runtime.GC()
 	m.next = nanotime() + memoryAgain
-	return m.heap() > m.limit
+	return m.heap() > limit
 }

@@ -36,42 +36,53 @@ type Listen struct {
 
 func (l Listen) String() string { return hostPort(l.Host, l.Port) }
 
-// Options configures an Engine. The zero value of a field means its default,
-// see the table in defaults.
+// Options are what an Engine is made of. The zero value of a field means its
+// default, here and in Limits and PortOptions.
 type Options struct {
 	Mode        Mode
 	Workers     int // loops that run callbacks
 	Reactors    int // loops that own sockets; Process only
 	TaskWorkers int
-	Listen      []Listen
-	Backlog     int
-	Framer      frame.Framer
+	Ports       []PortOptions
+	Limits
 
-	MaxSessions int           // over it, clients are refused: max_connection
-	InboxBytes  int           // bytes of frames one session may have unhandled before reading stops
-	InboxEvents int           // the same in events
-	WorkerBytes int64         // the same for all sessions of a worker
-	OutboxBytes int           // hard cap of unsent bytes of one session: socket_buffer_size
-	HighWater   int           // unsent bytes at which Water(full) is told; 0: four fifths of OutboxBytes
-	LowWater    int           // at which, after that, Water(!full) is told
-	TaskQueue   int           // tasks queued, not running
-	MaxFibers   int           // fibers waiting on one loop: max_coroutine
-	MaxSpares   int           // idle goroutines a loop keeps for the next wait
-	CloseTime   time.Duration // how long a close waits for the peer: close_timeout
-	DrainTime   time.Duration // how long a shutdown waits: max_wait_time
-	MaxStretch  time.Duration // max_execution_time on workers; negative is off
-	TaskStretch time.Duration // the same on task workers; 0 is off
-
-	MemoryLimit uint64 // bytes of heap at which the script that runs longest is stopped; 0 is off
-
-	TaskConcurrent bool // task_enable_coroutine: a task worker takes the next task while one waits
-	NoDelayOff     bool // open_tcp_nodelay = false
+	MaxSpares int // idle goroutines a loop keeps for the next wait
 
 	// ControlInterrupt is the control loop's interrupt word, when a VM that is
 	// to live there has been made before the engine.
 	ControlInterrupt *atomic.Uint32
 
 	Logger *slog.Logger
+}
+
+// Limits are the limits of the whole engine. They can be changed while it
+// runs: SetLimits.
+type Limits struct {
+	MaxSessions int           // over it, clients are refused: max_connection
+	InboxBytes  int           // bytes of frames one session may have unhandled before reading stops
+	InboxEvents int           // the same in events
+	WorkerBytes int64         // the same for all sessions of a worker
+	TaskQueue   int           // tasks queued, not running
+	MaxFibers   int           // fibers waiting on one loop: max_coroutine
+	CloseTime   time.Duration // how long a close waits for the peer: close_timeout
+	DrainTime   time.Duration // how long a shutdown waits: max_wait_time
+	MaxStretch  time.Duration // max_execution_time on workers; negative is off
+	TaskStretch time.Duration // the same on task workers; 0 is off
+	MemoryLimit uint64        // bytes of heap at which the script that runs longest is stopped; 0 is off
+
+	TaskConcurrent bool // task_enable_coroutine: a task worker takes the next task while one waits
+}
+
+// PortOptions are the options of one port. But for the address they can be
+// changed while it listens: Port.Set.
+type PortOptions struct {
+	Listen
+	Backlog     int
+	Framer      frame.Framer // of sessions that begin from now on
+	OutboxBytes int          // hard cap of unsent bytes of one session: socket_buffer_size
+	HighWater   int          // unsent bytes at which Water(full) is told; 0: four fifths of OutboxBytes
+	LowWater    int          // at which, after that, Water(!full) is told
+	NoDelayOff  bool         // open_tcp_nodelay = false
 }
 
 // The defaults, in one place.
@@ -94,42 +105,46 @@ const (
 // frame: what Swoole reads at once.
 const readSize = 64 << 10
 
+func def[T int | int64 | time.Duration](p *T, v T) {
+	if *p == 0 {
+		*p = v
+	}
+}
+
 func (o *Options) setDefaults() {
-	def := func(p *int, v int) {
-		if *p == 0 {
-			*p = v
-		}
-	}
-	dur := func(p *time.Duration, v time.Duration) {
-		if *p == 0 {
-			*p = v
-		}
-	}
 	if o.Mode == 0 {
 		o.Mode = Base
 	}
 	def(&o.Workers, runtime.GOMAXPROCS(0))
 	def(&o.Reactors, min(8, runtime.GOMAXPROCS(0), o.Workers))
-	def(&o.Backlog, DefaultBacklog)
-	def(&o.MaxSessions, DefaultMaxSessions)
-	def(&o.InboxBytes, DefaultInboxBytes)
-	def(&o.InboxEvents, DefaultInboxEvents)
-	def(&o.OutboxBytes, DefaultOutboxBytes)
-	def(&o.HighWater, o.OutboxBytes/5*4)
-	def(&o.TaskQueue, DefaultTaskQueue)
-	def(&o.MaxFibers, DefaultMaxFibers)
 	def(&o.MaxSpares, DefaultMaxSpares)
-	dur(&o.CloseTime, DefaultCloseTime)
-	dur(&o.DrainTime, DefaultDrainTime)
-	dur(&o.MaxStretch, DefaultMaxStretch)
-	if o.WorkerBytes == 0 {
-		o.WorkerBytes = DefaultWorkerBytes
-	}
-	if o.Framer == nil {
-		o.Framer = frame.Raw{}
+	o.Limits.setDefaults()
+	for i := range o.Ports {
+		o.Ports[i].setDefaults()
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+func (m *Limits) setDefaults() {
+	def(&m.MaxSessions, DefaultMaxSessions)
+	def(&m.InboxBytes, DefaultInboxBytes)
+	def(&m.InboxEvents, DefaultInboxEvents)
+	def(&m.WorkerBytes, DefaultWorkerBytes)
+	def(&m.TaskQueue, DefaultTaskQueue)
+	def(&m.MaxFibers, DefaultMaxFibers)
+	def(&m.CloseTime, DefaultCloseTime)
+	def(&m.DrainTime, DefaultDrainTime)
+	def(&m.MaxStretch, DefaultMaxStretch)
+}
+
+func (p *PortOptions) setDefaults() {
+	def(&p.Backlog, DefaultBacklog)
+	def(&p.OutboxBytes, DefaultOutboxBytes)
+	def(&p.HighWater, p.OutboxBytes/5*4)
+	if p.Framer == nil {
+		p.Framer = frame.Raw{}
 	}
 }
 
@@ -146,12 +161,26 @@ func (o *Options) Validate() error {
 	check(o.Reactors >= 0, "reactor_num: %d is negative", o.Reactors)
 	check(o.Workers == 0 || o.Reactors <= o.Workers, "reactor_num: %d is more than worker_num %d", o.Reactors, o.Workers)
 	check(o.TaskWorkers >= 0, "task_worker_num: %d is negative", o.TaskWorkers)
-	if high := o.HighWater; high > 0 && o.OutboxBytes > 0 {
-		check(high <= o.OutboxBytes, "buffer_high_watermark: %d is more than socket_buffer_size %d", high, o.OutboxBytes)
-		check(o.LowWater < high, "buffer_low_watermark: %d is not less than buffer_high_watermark %d", o.LowWater, high)
+	for _, p := range o.Ports {
+		if err := p.Validate(); err != nil {
+			faults = append(faults, err)
+		}
 	}
-	for _, l := range o.Listen {
-		check(l.Port >= 0 && l.Port <= 65535, "port: %d is not in 0..65535", l.Port)
+	return errors.Join(faults...)
+}
+
+// Validate reports every fault of the options of a port at once.
+func (p *PortOptions) Validate() error {
+	var faults []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
 	}
+	if high := p.HighWater; high > 0 && p.OutboxBytes > 0 {
+		check(high <= p.OutboxBytes, "buffer_high_watermark: %d is more than socket_buffer_size %d", high, p.OutboxBytes)
+		check(p.LowWater < high, "buffer_low_watermark: %d is not less than buffer_high_watermark %d", p.LowWater, high)
+	}
+	check(p.Port >= 0 && p.Port <= 65535, "port: %d is not in 0..65535", p.Port)
 	return errors.Join(faults...)
 }

@@ -107,7 +107,8 @@ func (s *Session) send(from *Loop, data string) error {
 	if len(data) == 0 {
 		return ErrEmpty
 	}
-	limit := s.eng.opts.OutboxBytes
+	opts := s.port.opts.Load()
+	limit := opts.OutboxBytes
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != open {
@@ -127,7 +128,7 @@ func (s *Session) send(from *Loop, data string) error {
 		from.count.sends++
 		from.count.sentBytes += uint64(len(data))
 	}
-	if s.out.bytes >= s.eng.opts.HighWater {
+	if s.out.bytes >= opts.HighWater {
 		s.setFull(true)
 	}
 	if from == s.worker {
@@ -170,7 +171,7 @@ func (f *Fiber) Send(s *Session, data string) error {
 func (s *Session) awaitRoom(w Waiter, need int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != open || s.out.bytes+need <= s.eng.opts.OutboxBytes {
+	if s.state != open || s.out.bytes+need <= s.port.opts.Load().OutboxBytes {
 		return false
 	}
 	s.out.senders = append(s.out.senders, sender{w, need})
@@ -225,7 +226,7 @@ func (s *Session) flush() {
 		s.breakOff(reason)
 		return
 	}
-	if s.full && o.bytes <= s.eng.opts.LowWater {
+	if s.full && o.bytes <= s.port.opts.Load().LowWater {
 		s.setFull(false)
 	}
 	s.wakeSenders()
@@ -275,7 +276,7 @@ func (s *Session) writeChunks() (int, error) {
 func (s *Session) wakeSenders() {
 	for len(s.out.senders) > 0 {
 		first := s.out.senders[0]
-		if s.state == open && s.out.bytes+first.need > s.eng.opts.OutboxBytes {
+		if s.state == open && s.out.bytes+first.need > s.port.opts.Load().OutboxBytes {
 			return
 		}
 		s.out.senders = s.out.senders[1:]

@@ -46,14 +46,14 @@ func TestLongAnswerThenClose(t *testing.T) {
 // A client that never reads costs its outbox and no more.
 func TestReaderThatNeverReads(t *testing.T) {
 	modes(t, func(t *testing.T, o Options) {
-		o.OutboxBytes = 256 << 10
+		o.Ports[0].OutboxBytes = 256 << 10
 		in := make(chan *Session, 1)
 		e, addr := serve(t, o, &funcs{connect: func(f *Fiber, s *Session) { in <- s }})
 		c := dial(t, addr)
 		s := from(t, in)
 		var accepted int64
 		full := make(chan error)
-		e.workers[0].Spawn(RootTimer, func(f *Fiber) {
+		e.Workers()[0].Spawn(RootTimer, func(f *Fiber) {
 			for i := 0; ; i++ {
 				data := strings.Repeat("x", 1+i*977%9000)
 				if err := f.Send(s, data); err != nil {
@@ -70,14 +70,14 @@ func TestReaderThatNeverReads(t *testing.T) {
 			t.Errorf("the send failed with %v", err)
 		}
 		s.mu.Lock()
-		if n := s.out.bytes; n > o.OutboxBytes || n < o.OutboxBytes-9001 {
-			t.Errorf("%d bytes are unsent, want nearly %d", n, o.OutboxBytes)
+		if n := s.out.bytes; n > o.Ports[0].OutboxBytes || n < o.Ports[0].OutboxBytes-9001 {
+			t.Errorf("%d bytes are unsent, want nearly %d", n, o.Ports[0].OutboxBytes)
 		}
-		if n := len(s.out.chunks) * chunkSize; n > o.OutboxBytes+2*chunkSize {
+		if n := len(s.out.chunks) * chunkSize; n > o.Ports[0].OutboxBytes+2*chunkSize {
 			t.Errorf("%d bytes of memory for %d", n, s.out.bytes)
 		}
 		s.mu.Unlock()
-		if err := s.send(nil, strings.Repeat("x", o.OutboxBytes+1)); err != ErrTooLarge {
+		if err := s.send(nil, strings.Repeat("x", o.Ports[0].OutboxBytes+1)); err != ErrTooLarge {
 			t.Errorf("a send larger than the outbox: %v", err)
 		}
 		n, err := io.CopyN(io.Discard, c, accepted)
@@ -104,7 +104,7 @@ func fill(s *Session) {
 // it takes.
 func TestSenderWaitsForItsOwnReader(t *testing.T) {
 	modes(t, func(t *testing.T, o Options) {
-		o.OutboxBytes = 64 << 10
+		o.Ports[0].OutboxBytes = 64 << 10
 		var text []byte
 		for i := range 200 {
 			text = append(text, stream(i, 60<<10)...)
@@ -130,7 +130,7 @@ func TestSenderWaitsForItsOwnReader(t *testing.T) {
 // A sender that waits for a client that goes away learns it.
 func TestSenderLearnsThatItsReaderIsGone(t *testing.T) {
 	modes(t, func(t *testing.T, o Options) {
-		o.OutboxBytes = 64 << 10
+		o.Ports[0].OutboxBytes = 64 << 10
 		failed := make(chan error, 1)
 		e, addr := serve(t, o, &funcs{receive: func(f *Fiber, s *Session, data string) {
 			for {
@@ -156,7 +156,7 @@ func TestSenderLearnsThatItsReaderIsGone(t *testing.T) {
 // other.
 func TestCrossedSendersGoOn(t *testing.T) {
 	modes(t, func(t *testing.T, o Options) {
-		o.OutboxBytes = 64 << 10
+		o.Ports[0].OutboxBytes = 64 << 10
 		var peers sync.Map
 		results := make(chan error, 2)
 		var filled sync.WaitGroup
@@ -273,14 +273,14 @@ func TestWorkerBudget(t *testing.T) {
 							return false
 						}
 					}
-					for _, l := range e.workers {
+					for _, l := range e.Workers() {
 						if l.backlog.Load() <= o.WorkerBytes/2 {
 							return false
 						}
 					}
 					return e.sessions.len() == clients && e.Stats(nil).Paused > 0
 				})
-				for _, l := range e.workers {
+				for _, l := range e.Workers() {
 					if n := l.backlog.Load(); n > o.WorkerBytes+clients*readSize {
 						t.Errorf("the backlog is %d bytes", n)
 					}

@@ -40,7 +40,7 @@ func (l *Loop) adopt(s *Session) {
 		s.polled = true
 	}
 	s.mu.Unlock()
-	if l.eng.handler.WantsConnect() {
+	if l.eng.handler.WantsConnect(s) {
 		l.push(s, event{kind: evConnect})
 	} else {
 		s.lockIn()
@@ -133,7 +133,7 @@ func (l *Loop) nextFrame() (string, bool) {
 		l.read = reading{}
 		return "", false
 	}
-	n, err := l.eng.opts.Framer.Next(r.rest)
+	n, err := r.s.framer.Next(r.rest)
 	switch {
 	case err != nil:
 		s := r.s
@@ -222,6 +222,13 @@ func (l *Loop) enqueue(s *Session) {
 		l.runq.push(s)
 		return
 	}
+	for w.idx >= len(l.batch) {
+		l.batch, l.batchOf = append(l.batch, nil), append(l.batchOf, nil)
+	}
+	if l.batchOf[w.idx] != w {
+		l.handOff() // another worker had this number before
+		l.batchOf[w.idx] = w
+	}
 	l.batch[w.idx] = append(l.batch[w.idx], s)
 	l.batched = true
 }
@@ -234,7 +241,7 @@ func (l *Loop) handOff() {
 	l.batched = false
 	for i, list := range l.batch {
 		if len(list) > 0 {
-			l.eng.workers[i].post(func(m *letters) { m.queue = append(m.queue, list...) })
+			l.batchOf[i].post(func(m *letters) { m.queue = append(m.queue, list...) })
 			l.batch[i] = reset(list)
 		}
 	}
@@ -243,7 +250,7 @@ func (l *Loop) handOff() {
 // checkBacklog stops reading a session whose messages come faster than its
 // callbacks handle them. The worker switches reading on again at half.
 func (l *Loop) checkBacklog(s *Session) {
-	o := &l.eng.opts
+	o := l.eng.Limits()
 	s.lockIn()
 	before, list := s.pause, false
 	if s.in.n > o.InboxEvents || s.in.bytes.Load() > int64(o.InboxBytes) {

@@ -12,7 +12,7 @@ import "time"
 // Water(*Fiber, *Session, bool) is told, as an event of the session, when its
 // outbox has reached the high watermark (true) and is back at the low one.
 type Handler interface {
-	WantsConnect() bool
+	WantsConnect(s *Session) bool
 	Connect(f *Fiber, s *Session)
 	Receive(f *Fiber, s *Session, data string)
 	Close(f *Fiber, s *Session, reason Reason)
@@ -66,7 +66,7 @@ func (l *Loop) took(s *Session, ev event, resume bool) {
 
 // handled takes bytes off the worker's backlog. Any goroutine; no inbox is locked.
 func (l *Loop) handled(bytes int64) {
-	if l.backlog.Add(-bytes) <= l.eng.opts.WorkerBytes/2 {
+	if l.backlog.Add(-bytes) <= l.eng.Limits().WorkerBytes/2 {
 		l.feedStarved()
 	}
 }
@@ -78,7 +78,7 @@ func (l *Loop) eased(s *Session) bool {
 	if s.pause == 0 {
 		return false
 	}
-	o := &l.eng.opts
+	o := l.eng.Limits()
 	before := s.pause
 	if s.in.n <= o.InboxEvents/2 && s.in.bytes.Load() <= int64(o.InboxBytes)/2 {
 		s.pause &^= pauseInbox

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+
+	"swoon/engine/frame"
 )
 
 // SessionID names one client's stay. It starts at 1 and is never reused.
@@ -29,7 +31,8 @@ type Session struct {
 	eng       *Engine
 	reactor   *Loop // owns the socket
 	worker    *Loop // runs the callbacks
-	port      int   // index of the listener
+	port      *Port
+	framer    frame.Framer
 	remote    netip.AddrPort
 	connected int64 // unix nanoseconds
 	lastRecv  atomic.Int64
@@ -92,6 +95,9 @@ func (s *Session) ID() SessionID { return s.id }
 // Worker is the loop that runs the session's callbacks.
 func (s *Session) Worker() *Loop { return s.worker }
 
+// Port is the port through which the client came.
+func (s *Session) Port() *Port { return s.port }
+
 // ReactorID is the number of the loop that owns the socket.
 func (s *Session) ReactorID() int { return s.reactor.idx }
 
@@ -132,7 +138,7 @@ func (s *Session) Info() Info {
 	defer s.mu.Unlock()
 	return Info{
 		RemoteIP: s.remote.Addr().Unmap().String(), RemotePort: int(s.remote.Port()),
-		ServerPort: s.eng.Addr(s.port).Port, Port: s.port, FD: s.fd,
+		ServerPort: int(s.port.addr.Port()), Port: s.port.index, FD: s.fd,
 		ReactorID: s.reactor.idx, WorkerID: s.worker.id,
 		Connected: s.connected, LastRecv: epoch.UnixNano() + s.lastRecv.Load(),
 		SendQueued: s.out.bytes, RecvQueued: int(s.in.bytes.Load()), Reason: s.reason,

@@ -37,7 +37,7 @@ func stream(seed, n int) []byte {
 
 func TestManyClientsKeepTheirOrder(t *testing.T) {
 	modes(t, func(t *testing.T, o Options) {
-		o.OutboxBytes = 128 << 10 // echoes to slow readers wait for room
+		o.Ports[0].OutboxBytes = 128 << 10 // echoes to slow readers wait for room
 		_, addr := serve(t, o, &funcs{receive: func(f *Fiber, s *Session, data string) {
 			if err := f.Send(s, data); err != nil {
 				t.Error(err)
@@ -95,7 +95,7 @@ func TestSplitFramesKeepTheirOrder(t *testing.T) {
 	modes(t, func(t *testing.T, o Options) {
 		const size, clients = 7, 24
 		frames := few(1200)
-		o.Framer = fixed(size)
+		o.Ports[0].Framer = fixed(size)
 		var done atomic.Int64
 		var first gate
 		h := &funcs{
@@ -238,7 +238,7 @@ func everyClosing(t *testing.T, test func(t *testing.T, o Options, h *funcs, d *
 func balanced(t *testing.T, e *Engine) {
 	t.Helper()
 	eventually(t, "all sessions are gone", func() bool { return e.open.Load() == 0 && e.sessions.len() == 0 })
-	for _, l := range e.loops {
+	for _, l := range e.roster.Load().all {
 		if n := l.sessions.Load(); n != 0 {
 			t.Errorf("loop %d/%d counts %d sessions", l.id, l.idx, n)
 		}
@@ -277,7 +277,7 @@ func TestPeerCloses(t *testing.T) {
 // A client that says it is done still gets its answers.
 func TestHalfClose(t *testing.T) {
 	everyClosing(t, func(t *testing.T, o Options, h *funcs, d *diary) {
-		o.Framer = fixed(5)
+		o.Ports[0].Framer = fixed(5)
 		h.receive = func(f *Fiber, s *Session, data string) {
 			sleep(f, 2*time.Millisecond)
 			if err := f.Send(s, data); err != nil {
@@ -335,7 +335,7 @@ func TestPeerResets(t *testing.T) {
 // handled first, and is not announced for ever meanwhile.
 func TestPeerResetsWhilePaused(t *testing.T) {
 	everyClosing(t, func(t *testing.T, o Options, h *funcs, d *diary) {
-		o.Framer, o.InboxBytes = fixed(1000), 10_000
+		o.Ports[0].Framer, o.InboxBytes = fixed(1000), 10_000
 		var g gate
 		h.receive = func(f *Fiber, s *Session, data string) {
 			g.pass(f)
@@ -368,7 +368,7 @@ func TestPeerResetsWhilePaused(t *testing.T) {
 func TestServerCloses(t *testing.T) {
 	for _, waits := range []bool{false, true} {
 		everyClosing(t, func(t *testing.T, o Options, h *funcs, d *diary) {
-			o.Framer = fixed(5)
+			o.Ports[0].Framer = fixed(5)
 			h.receive = func(f *Fiber, s *Session, data string) {
 				d.note(s, data)
 				f.Send(s, "bye")
@@ -622,7 +622,7 @@ func TestReusedDescriptorsGetNoForeignByte(t *testing.T) {
 				}
 			})
 		}
-		for _, l := range e.workers {
+		for _, l := range e.Workers() {
 			l.Spawn(RootTimer, func(f *Fiber) {
 				for !over.Load() {
 					for range 20 {
@@ -688,7 +688,7 @@ func TestCloseBeforeAdoption(t *testing.T) {
 		io.ReadFull(first, make([]byte, 1))
 		var held sync.WaitGroup
 		release := make(chan bool)
-		for _, l := range e.reactors {
+		for _, l := range e.roster.Load().reactors {
 			held.Add(1)
 			l.Call(func() { held.Done(); <-release })
 		}
@@ -708,7 +708,7 @@ func TestCloseBeforeAdoption(t *testing.T) {
 			s.Close(ServerClosed, i%2 == 0)
 		}
 		close(release)
-		for _, l := range e.reactors {
+		for _, l := range e.roster.Load().reactors {
 			onLoop(l, func() {})
 		}
 		for _, s := range e.Sessions(1, 0) {

@@ -65,13 +65,13 @@ type Stats struct {
 func (e *Engine) Stats(asking *Loop) Stats {
 	st := Stats{Start: e.started, Sessions: e.open.Load(), Accepted: e.accepted.Load(), Blocking: e.blocking.Load(),
 		Refused: map[Reason]uint64{}, TasksQueued: int(e.pool.queued.Load()), Tasks: e.pool.total.Load(),
-		Workers: len(e.workers), TaskWorkers: len(e.tasks)}
+		Workers: len(e.roster.Load().workers), TaskWorkers: len(e.roster.Load().tasks)}
 	for r := range e.refused {
 		if n := e.refused[r].Load(); n > 0 {
 			st.Refused[Reason(r)] = n
 		}
 	}
-	for _, l := range e.loops {
+	for _, l := range e.roster.Load().all {
 		if l == asking {
 			l.publishNow()
 		}

@@ -24,7 +24,6 @@ type taskPool struct {
 	any    fifo[*Task]
 	own    []fifo[*Task] // for one worker
 	n      int           // in all queues
-	size   int
 	nextID atomic.Uint64
 	queued atomic.Int64 // n, for a look without the lock
 	flying atomic.Int64 // tasks not yet finished: queued, running, or with a result on its way
@@ -33,15 +32,16 @@ type taskPool struct {
 
 // Submit queues a task. Ids start at 0, as Swoole's do. Any goroutine.
 func (e *Engine) Submit(t *Task) error {
-	if len(e.tasks) == 0 {
+	tasks := e.roster.Load().tasks
+	if len(tasks) == 0 {
 		return ErrNoTaskWorkers
 	}
-	if t.Dst >= len(e.tasks) || t.Dst < -1 {
+	if t.Dst >= len(tasks) || t.Dst < -1 {
 		return ErrBadWorker
 	}
 	p := &e.pool
 	p.mu.Lock()
-	if p.n >= p.size {
+	if p.n >= e.Limits().TaskQueue {
 		p.mu.Unlock()
 		return ErrQueueFull
 	}
@@ -58,10 +58,10 @@ func (e *Engine) Submit(t *Task) error {
 	p.mu.Unlock()
 	p.total.Add(1)
 	if t.Dst >= 0 {
-		e.tasks[t.Dst].notify()
+		tasks[t.Dst].notify()
 		return nil
 	}
-	for _, l := range e.tasks {
+	for _, l := range tasks {
 		if !l.taskBusy() && l.notify() {
 			break
 		}
@@ -104,7 +104,7 @@ func (l *Loop) taskWaits() bool {
 
 // taskBusy: a task worker is serial, unless its tasks may overlap at waits.
 func (l *Loop) taskBusy() bool {
-	return l.task.Load() != nil && !l.eng.opts.TaskConcurrent
+	return l.task.Load() != nil && !l.eng.Limits().TaskConcurrent
 }
 
 // nextTask runs one task. It is the task loop's place that recovers a panic.

@@ -59,7 +59,7 @@ func TestTasks(t *testing.T) {
 			for part := range 4 {
 				wg.Go(func() {
 					for i := part; i < total; i += 4 {
-						task := &Task{Src: e.workers[i%len(e.workers)], Dst: i%(workers+1) - 1, Data: i}
+						task := &Task{Src: e.Workers()[i%len(e.Workers())], Dst: i%(workers+1) - 1, Data: i}
 						if i%7 == 0 {
 							task.Src = e.control
 						}
@@ -105,9 +105,9 @@ func TestTaskBesideWaitingTask(t *testing.T) {
 		g.pass(f)
 		return nil, false
 	}}
-	e, _ := serve(t, Options{Workers: 1, TaskWorkers: 1, TaskConcurrent: true}, h)
+	e, _ := serve(t, Options{Workers: 1, TaskWorkers: 1, Limits: Limits{TaskConcurrent: true}}, h)
 	for i := range 4 {
-		eventually(t, "the worker rests", func() bool { return e.tasks[0].state.Load() == idle })
+		eventually(t, "the worker rests", func() bool { return e.TaskWorkers()[0].state.Load() == idle })
 		if err := e.Submit(&Task{Dst: -1, Data: i}); err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +131,7 @@ func TestTaskQueueIsBounded(t *testing.T) {
 		ran.Add(1)
 		return nil, false
 	}}
-	e, _ := serve(t, Options{Workers: 1, TaskWorkers: 2, TaskQueue: 10}, h)
+	e, _ := serve(t, Options{Workers: 1, TaskWorkers: 2, Limits: Limits{TaskQueue: 10}}, h)
 	for range 2 {
 		if err := e.Submit(&Task{Dst: -1}); err != nil {
 			t.Fatal(err)
@@ -177,7 +177,7 @@ func TestPanicInTask(t *testing.T) {
 	}
 	e, _ := serve(t, Options{Workers: 1, TaskWorkers: 2}, h)
 	for i := range 30 {
-		e.Submit(&Task{Src: e.workers[0], Dst: -1, Data: i})
+		e.Submit(&Task{Src: e.Workers()[0], Dst: -1, Data: i})
 	}
 	eventually(t, "no task flies", func() bool { return e.pool.flying.Load() == 0 })
 	if n := finished.Load(); n != 20 {

@@ -78,7 +78,7 @@ func FuzzTimerHeap(f *testing.F) {
 
 func TestTimersFireInOrder(t *testing.T) {
 	e, _ := serve(t, Options{Workers: 1}, &funcs{})
-	l := e.workers[0]
+	l := e.Workers()[0]
 	var fired []int
 	done := make(chan bool)
 	onLoop(l, func() {
@@ -114,7 +114,7 @@ func TestTimersFireInOrder(t *testing.T) {
 // A time-out without end does not end at once.
 func TestEndlessTimeout(t *testing.T) {
 	e, _ := serve(t, Options{Workers: 1}, &funcs{})
-	l := e.workers[0]
+	l := e.Workers()[0]
 	ended := make(chan error, 1)
 	l.Spawn(RootGo, func(f *Fiber) { ended <- sleep(f, math.MaxInt64) })
 	eventually(t, "it waits", func() bool { return e.Stats(nil).Fibers == 1 })

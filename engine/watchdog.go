@@ -14,17 +14,18 @@ const flushStretch = 2 * time.Millisecond
 // flushAgain is how often a stretch that goes on is interrupted after that.
 const flushAgain = 20 * time.Millisecond
 
+// sight is what the watchdog has seen of a loop. The watchdog's.
+type sight struct {
+	stretch uint64
+	since   int64
+	again   time.Duration // when to interrupt next
+}
+
 // watchdog looks at every loop about each flushStretch and interrupts scripts
 // that run on without a wait. It sleeps while all loops rest.
 func (e *Engine) watchdog() {
 	defer e.background.Done()
-	type sight struct {
-		stretch uint64
-		since   int64
-		again   time.Duration // when to interrupt next
-	}
-	seen := make([]sight, len(e.loops))
-	memory := newMemoryWatch(e.opts.MemoryLimit)
+	memory := newMemoryWatch()
 	tick := time.NewTicker(flushStretch)
 	defer tick.Stop()
 	for calm := 0; ; {
@@ -42,8 +43,9 @@ func (e *Engine) watchdog() {
 			calm = 0
 		}
 		now := nanotime()
-		for i, l := range e.loops {
-			s := &seen[i]
+		loops, limits := e.roster.Load().all, e.Limits()
+		for _, l := range loops {
+			s := &l.seen
 			stretch := l.stretch.Load()
 			if l.state.Load() != idle {
 				calm = 0
@@ -57,22 +59,26 @@ func (e *Engine) watchdog() {
 				s.again = ran + flushAgain
 				l.Interrupt.Or(interruptFlush)
 			}
-			if l.limit > 0 && ran >= l.limit {
+			limit := limits.MaxStretch
+			if l.IsTask() {
+				limit = limits.TaskStretch
+			}
+			if limit > 0 && ran >= limit {
 				l.stopStretch(stretch, ErrTimeLimit)
 			}
 		}
-		if memory.over(now) {
-			longest := -1
-			for i, l := range e.loops {
-				if l.state.Load() != idle && (longest < 0 || seen[i].since < seen[longest].since) {
-					longest = i
+		if memory.over(limits.MemoryLimit, now) {
+			var longest *Loop
+			for _, l := range loops {
+				if l.state.Load() != idle && (longest == nil || l.seen.since < longest.seen.since) {
+					longest = l
 				}
 			}
-			if longest >= 0 {
-				e.loops[longest].stopStretch(seen[longest].stretch, ErrMemoryLimit)
+			if longest != nil {
+				longest.stopStretch(longest.seen.stretch, ErrMemoryLimit)
 			}
 			if e.memoryLog.allow() {
-				e.log.Error("memory_limit is reached", "limit", e.opts.MemoryLimit, "sessions", e.open.Load())
+				e.log.Error("memory_limit is reached", "limit", limits.MemoryLimit, "sessions", e.open.Load())
 			}
 		}
 	}
@@ -93,7 +99,7 @@ const dozeAfter = 50
 // doze sleeps until a loop runs again. It reports false when the engine stops.
 func (e *Engine) doze() bool {
 	e.dozing.Store(true)
-	for _, l := range e.loops {
+	for _, l := range e.roster.Load().all {
 		if l.state.Load() != idle {
 			e.dozing.Store(false)
 			return true

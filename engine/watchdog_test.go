@@ -95,8 +95,8 @@ func TestMaxStretch(t *testing.T) {
 
 // A cancelled fiber that catches its error and computes on is stopped.
 func TestCancelledFiberThatGoesOnIsKilled(t *testing.T) {
-	e, _ := serve(t, Options{Workers: 1, MaxStretch: -1}, &funcs{})
-	l := e.workers[0]
+	e, _ := serve(t, Options{Workers: 1, Limits: Limits{MaxStretch: -1}}, &funcs{})
+	l := e.Workers()[0]
 	result := make(chan error)
 	l.Spawn(RootGo, func(f *Fiber) {
 		if err := sleep(f, time.Hour); err != errStop {

@@ -25,15 +25,14 @@ func boxes(s *engine.Session) *boxed {
 }
 
 // WantsConnect says whether sessions begin with an event.
-func (h *Host) WantsConnect() bool {
-	g := h.gen.Load()
-	return g.control.on[evConnect] != nil
+func (h *Host) WantsConnect(s *engine.Session) bool {
+	return h.gen.Load().control.callback(s, evConnect) != nil
 }
 
 // Connect runs onConnect.
 func (h *Host) Connect(f *engine.Fiber, s *engine.Session) {
 	in := current(f)
-	fn := in.on[evConnect]
+	fn := in.callback(s, evConnect)
 	if fn == nil {
 		return
 	}
@@ -52,7 +51,7 @@ func (h *Host) Connect(f *engine.Fiber, s *engine.Session) {
 // Receive runs onReceive: the path of every message.
 func (h *Host) Receive(f *engine.Fiber, s *engine.Session, data string) {
 	in := current(f)
-	fn := in.on[evReceive]
+	fn := in.callback(s, evReceive)
 	if fn == nil {
 		return // the top level of a replaced VM failed; that was reported
 	}
@@ -72,7 +71,7 @@ func (h *Host) Receive(f *engine.Fiber, s *engine.Session, data string) {
 // Close runs onClose.
 func (h *Host) Close(f *engine.Fiber, s *engine.Session, reason engine.Reason) {
 	in := current(f)
-	fn := in.on[evClose]
+	fn := in.callback(s, evClose)
 	if fn == nil {
 		return
 	}
@@ -99,7 +98,7 @@ func (h *Host) Water(f *engine.Fiber, s *engine.Session, full bool) {
 	if full {
 		ev = evBufferFull
 	}
-	if fn := in.on[ev]; fn != nil {
+	if fn := in.callback(s, ev); fn != nil {
 		if err := in.run(f, ev, "", fn, in.server.value, boxes(s).fd); err != nil {
 			in.failed(f, ev.String(), s.ID(), err)
 		}

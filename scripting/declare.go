@@ -17,6 +17,7 @@ type declaration struct {
 	onWhere [numEvents]string // where `on` was called
 	created string            // where swoole.Server was called
 	started string            // where start was called
+	ports   []*portDecl       // added by listen
 	faults  []string
 }
 
@@ -24,37 +25,43 @@ func (d *declaration) fault(where, format string, args ...any) {
 	d.faults = append(d.faults, where+": "+fmt.Sprintf(format, args...))
 }
 
-// set takes a table of settings.
-func (d *declaration) set(t *lua.LTable, where string) {
-	var rows []given
+// rows reads a table of settings.
+func (d *declaration) rows(t *lua.LTable, what, where string) (rows []given) {
 	t.ForEach(func(k, v lua.LValue) {
 		name, ok := k.(lua.LString)
 		if !ok {
-			d.fault(where, "server:set: the name of a setting must be a string, not %s (%s)", k.Type(), show(k))
+			d.fault(where, "%s: the name of a setting must be a string, not %s (%s)", what, k.Type(), show(k))
 			return
 		}
 		rows = append(rows, given{string(name), v, where})
 	})
 	sort.Slice(rows, func(i, j int) bool { return rows[i].name < rows[j].name })
-	d.values = append(d.values, rows...)
+	return rows
 }
 
 // onEvent takes a callback given by `on`.
 func (d *declaration) onEvent(name string, fn lua.LValue, where string) {
+	e, f, fault := lookupEvent(name, fn)
+	if fault != "" {
+		d.fault(where, "server:on: %s", fault)
+		return
+	}
+	d.on[e], d.onWhere[e] = f, where
+}
+
+// lookupEvent checks what was given to `on`, and says what is wrong with it.
+func lookupEvent(name string, v lua.LValue) (e event, fn *lua.LFunction, fault string) {
 	e, later, ok := findEvent(name)
+	fn, isFn := v.(*lua.LFunction)
 	switch {
 	case later:
-		d.fault(where, "server:on: event '%s' is not in this version", name)
+		fault = fmt.Sprintf("event '%s' is not in this version", name)
 	case !ok:
-		d.fault(where, "server:on: unknown event '%s'%s", name, didYouMean(name, allEventNames()))
-	default:
-		f, isFn := fn.(*lua.LFunction)
-		if !isFn {
-			d.fault(where, "server:on: the callback for '%s' must be a function, not %s", name, fn.Type())
-			return
-		}
-		d.on[e], d.onWhere[e] = f, where
+		fault = fmt.Sprintf("unknown event '%s'%s", name, didYouMean(name, allEventNames()))
+	case !isFn:
+		fault = fmt.Sprintf("the callback for '%s' must be a function, not %s", name, v.Type())
 	}
+	return e, fn, fault
 }
 
 // collect reads the callbacks that were given as globals and joins them with
@@ -87,6 +94,7 @@ func (in *Instance) collect() {
 		}
 	})
 	sort.Strings(d.faults)
+	in.inherit()
 }
 
 func looksLikeEvent(name string) bool {
@@ -107,7 +115,7 @@ func nearEvent(name string) string {
 // the settings. flags are settings from the command line: they win.
 func (in *Instance) check(flags []given) (*Settings, []string) {
 	d := in.decl
-	s, faults := resolve(append(append([]given(nil), d.values...), flags...))
+	s, faults := resolve(append(append([]given(nil), d.values...), flags...), d.ports)
 	faults = append(append([]string(nil), d.faults...), faults...)
 	script := in.host.scriptName
 	if in.on[evReceive] == nil {
@@ -127,9 +135,16 @@ func (in *Instance) sameAs(control *Instance) *vm.Error {
 			diff = append(diff, e.String())
 		}
 	}
-	a, _ := resolve(in.decl.values)
-	b, _ := resolve(control.decl.values)
-	diff = append(diff, differences(b, a)...)
+	a, _ := resolve(in.decl.values, in.decl.ports)
+	b, _ := resolve(control.decl.values, control.decl.ports)
+	diff = append(diff, changeTexts(b.changesTo(a))...)
+	for i := range min(len(in.decl.ports), len(control.decl.ports)) {
+		for e := range numEvents {
+			if (in.decl.ports[i].on[e] == nil) != (control.decl.ports[i].on[e] == nil) {
+				diff = append(diff, fmt.Sprintf("%s of port %s", e, in.decl.ports[i].address()))
+			}
+		}
+	}
 	if len(diff) == 0 {
 		return nil
 	}

@@ -16,7 +16,9 @@ type Generation struct {
 	loader    *vm.Loader
 	settings  *Settings
 	control   *Instance
-	instances []*Instance // by worker id; owned by their loops
+	ports     []*engine.Port // where it listens, the primary port first
+	slots     []int          // by the engine's number of a port: its place in ports
+	instances []*Instance    // by worker id; owned by their loops
 }
 
 // seat is what a loop keeps for the host: who answers its events.

@@ -126,7 +126,7 @@ func flagValue(s string) lua.LValue {
 func (h *Host) Settings() *Settings { return h.gen.Load().settings }
 
 // Addr is where the server listens.
-func (h *Host) Addr() engine.Listen { return h.engine.Addr(0) }
+func (h *Host) Addr() engine.Listen { return h.gen.Load().ports[0].Addr() }
 
 // Files lists what the script was read from.
 func (h *Host) Files() []string { return h.gen.Load().loader.Files() }
@@ -159,6 +159,7 @@ func (h *Host) Start(log *slog.Logger) error {
 		e.Stop()
 		return err
 	}
+	g.bindPorts(e.Ports())
 	for _, l := range h.loops() {
 		h.onLoop(l, func() { l.Data = &seat{} })
 	}

@@ -16,6 +16,7 @@ import (
 var serverMethods = []method{
 	{"set", []Param{{"settings", "table"}}, "Settings by name. At the top level of the script only.", (*Instance).doSet},
 	{"on", []Param{{"event", "string"}, {"callback", "any"}}, "A callback by the name of its event. At the top level only.", (*Instance).doOn},
+	{"listen", []Param{{"host", "string"}, {"port", "number"}, {"type", "number?"}}, "One more port, with settings and callbacks of its own if it sets any. At the top level only.", (*Instance).doListen},
 	{"start", nil, "Start the server when the script has loaded. Optional: reaching the end of the script does too.", (*Instance).doStart},
 	{"exists", []Param{{"fd", "number"}}, "Whether the session is open: false as soon as it is closing.", (*Instance).doExists},
 	{"getClientInfo", []Param{{"fd", "number"}}, "What is known of a session, as a table.", (*Instance).doClientInfo},
@@ -40,7 +41,7 @@ var serverMethods = []method{
 func (in *Instance) doSet(L *lua.LState) int {
 	in.mustDeclare(L, "server:set")
 	t := L.CheckTable(2)
-	in.decl.set(t, place(L))
+	in.decl.values = append(in.decl.values, in.decl.rows(t, "server:set", place(L))...)
 	if t.RawGetString("strict") == lua.LTrue {
 		in.makeStrict() // from here on, also for what the top level calls
 	}

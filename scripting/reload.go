@@ -80,7 +80,7 @@ func (h *Host) reload(why string) {
 		refuse("top level", err)
 		return
 	}
-	if diff := differences(old.settings, g.settings); len(diff) > 0 {
+	if diff := changeTexts(old.settings.changesTo(g.settings)); len(diff) > 0 {
 		h.dropControl(g)
 		refuse("settings", fmt.Errorf("these settings cannot change while the server runs, restart it: %s", strings.Join(diff, "; ")))
 		return
@@ -101,6 +101,7 @@ func (h *Host) reload(why string) {
 		h.dropControl(g)
 		return
 	}
+	g.bindPorts(old.ports)
 	h.swap(old, g)
 	h.log.Info("reloaded", "generation", g.id, "why", why, "took", time.Since(begun).Round(100*time.Microsecond))
 }

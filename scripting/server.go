@@ -33,13 +33,13 @@ type method struct {
 
 // aliases are the old names that Swoole keeps.
 var methodAliases = map[string]string{
-	"exist": "exists", "connection_info": "getClientInfo", "connection_list": "getClientList",
+	"addlistener": "listen", "exist": "exists", "connection_info": "getClientInfo", "connection_list": "getClientList",
 }
 
 // laterMethods are on the API page, and not in this version.
-var laterMethods = strings.Fields(`listen addlistener sendto sendfile sendwait pause resume confirm protect bind
+var laterMethods = strings.Fields(`sendto sendfile sendwait pause resume confirm protect bind
 	taskwait taskWaitMulti taskCo sendMessage defer stop addtimer deltimer heartbeat getWorkerStatus
-	broadcast watch addProcess addCommand command getSocket getCallback ports`)
+	broadcast watch addProcess addCommand command getSocket getCallback`)
 
 func newServerObject(in *Instance) *serverObject {
 	L := in.vm.State()
@@ -108,12 +108,17 @@ func (so *serverObject) changingFields() map[string]func(*lua.LState) lua.LValue
 	return map[string]func(*lua.LState) lua.LValue{
 		"host": func(*lua.LState) lua.LValue { return lua.LString(in.settings().Host) },
 		"port": func(*lua.LState) lua.LValue {
-			if e := in.host.engine; e != nil {
-				if a := e.Addr(0); a.Port != 0 {
-					return lua.LNumber(a.Port)
-				}
+			if len(in.gen.ports) > 0 {
+				return lua.LNumber(in.gen.ports[0].Addr().Port)
 			}
 			return lua.LNumber(in.settings().Port)
+		},
+		"ports": func(L *lua.LState) lua.LValue {
+			t := L.NewTable()
+			for i, d := range in.decl.ports {
+				t.RawSetInt(i+1, in.NewObject(portType, d))
+			}
+			return t
 		},
 		"mode": func(*lua.LState) lua.LValue { return lua.LString(in.settings().Mode.String()) },
 		"setting": func(L *lua.LState) lua.LValue {
@@ -128,17 +133,7 @@ func (so *serverObject) changingFields() map[string]func(*lua.LState) lua.LValue
 			return t
 		},
 		"connections": func(L *lua.LState) lua.LValue {
-			t := L.NewTable()
-			if e := in.host.engine; e != nil {
-				n := 0
-				for _, s := range e.Sessions(0, 0) {
-					if s.Alive() {
-						n++
-						t.RawSetInt(n, lua.LNumber(s.ID()))
-					}
-				}
-			}
-			return t
+			return in.sessionList(func(*engine.Session) bool { return true })
 		},
 	}
 }
@@ -149,7 +144,7 @@ func (in *Instance) settings() *Settings {
 	if in.stage != declaring && in.gen.settings != nil {
 		return in.gen.settings
 	}
-	s, _ := resolve(append(append([]given(nil), in.decl.values...), in.host.flags...))
+	s, _ := resolve(append(append([]given(nil), in.decl.values...), in.host.flags...), in.decl.ports)
 	return s
 }
 

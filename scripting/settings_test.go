@@ -16,7 +16,7 @@ import (
 
 // set resolves one setting and returns its fault, or "".
 func set(name string, v lua.LValue) (*Settings, string) {
-	s, faults := resolve([]given{{name, v, "here"}})
+	s, faults := resolve([]given{{name, v, "here"}}, nil)
 	return s, strings.Join(faults, "\n")
 }
 
@@ -121,7 +121,7 @@ func TestEverySettingTakesItsDefault(t *testing.T) {
 			t.Errorf("%s = %s: %s", row.name, row.def, fault)
 			continue
 		}
-		a.Given = nil
+		a.Given, a.Ports = nil, nil
 		b := defaultSettings()
 		b.Given = nil
 		if fmt.Sprintf("%+v", a) != fmt.Sprintf("%+v", b) {
@@ -204,14 +204,43 @@ func TestCallbackGivenTwice(t *testing.T) {
 	}
 }
 
-func TestDifferences(t *testing.T) {
-	a, _ := resolve([]given{{"port", lua.LNumber(1), ""}, {"host", lua.LString("a"), ""}})
-	b, _ := resolve([]given{{"port", lua.LNumber(2), ""}, {"host", lua.LString("a"), ""}, {"worker_num", lua.LNumber(3), ""}})
-	if got, want := strings.Join(differences(a, b), "; "), "port: 1 -> 2; worker_num: (default) -> 3"; got != want {
-		t.Errorf("%q", got)
+func TestChanges(t *testing.T) {
+	n := func(f float64) lua.LValue { return lua.LNumber(f) }
+	str := func(s string) lua.LValue { return lua.LString(s) }
+	extra := func(port int, values ...given) *portDecl {
+		return &portDecl{host: "::1", port: port, kind: SockTCP, values: values, hasSet: len(values) > 0}
 	}
-	if d := differences(a, a); len(d) != 0 {
-		t.Error(d)
+	for _, c := range []struct {
+		name           string
+		a, b           []given
+		portsA, portsB []*portDecl
+		want           string
+		refused        bool
+	}{
+		{name: "nothing", a: []given{{"worker_num", n(3), ""}}, b: []given{{"worker_num", str("3"), ""}}},
+		{name: "an alias", a: []given{{"max_conn", n(3), ""}}, b: []given{{"max_connection", n(3), ""}}},
+		{name: "another way to say it", a: []given{{"socket_buffer_size", str("2M"), ""}}, b: []given{{"socket_buffer_size", n(2 << 20), ""}}},
+		{name: "the default said aloud", b: []given{{"mode", str("base"), ""}, {"close_timeout", n(5), ""}}},
+		{name: "workers", b: []given{{"worker_num", n(700), ""}}, want: "worker_num: (default) -> 700"},
+		{name: "the mode", b: []given{{"mode", str("process"), ""}}, want: `mode: (default) -> "process"`, refused: true},
+		{name: "the address", a: []given{{"port", n(1), ""}}, b: []given{{"port", n(2), ""}}, want: "+ listener 127.0.0.1:2; - listener 127.0.0.1:1"},
+		{name: "a port more", portsB: []*portDecl{extra(7)}, want: "+ listener [::1]:7"},
+		{name: "a port less", portsA: []*portDecl{extra(7)}, want: "- listener [::1]:7"},
+		{name: "a port's own setting", portsA: []*portDecl{extra(7)}, portsB: []*portDecl{extra(7, given{"backlog", n(9), ""})},
+			want: "[::1]:7 backlog: (default) -> 9"},
+	} {
+		a, faults := resolve(c.a, c.portsA)
+		b, more := resolve(c.b, c.portsB)
+		if len(faults)+len(more) > 0 {
+			t.Fatalf("%s: %v %v", c.name, faults, more)
+		}
+		list := a.changesTo(b)
+		if got := strings.Join(changeTexts(list), "; "); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+		if got := refused(list); (got != "") != c.refused {
+			t.Errorf("%s: refused %q", c.name, got)
+		}
 	}
 }
 
