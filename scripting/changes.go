@@ -9,9 +9,9 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// change is one difference between two declarations: what a reload is to do,
+// difference is one difference between two declarations: what a reload is to do,
 // or to refuse.
-type change struct {
+type difference struct {
 	name  string // of the setting, or "listener"
 	port  string // whose it is: the address; empty: the server's or the primary port's
 	from  string // empty: it was not there
@@ -19,7 +19,7 @@ type change struct {
 	fixed string // why it cannot be done while the server runs; empty: it can
 }
 
-func (c change) String() string {
+func (c difference) String() string {
 	name := c.name
 	if c.port != "" {
 		name = c.port + " " + name
@@ -34,8 +34,8 @@ func (c change) String() string {
 }
 
 // changesTo lists what is different in b, by name.
-func (a *Settings) changesTo(b *Settings) []change {
-	var list []change
+func (a *Settings) changesTo(b *Settings) []difference {
+	var list []difference
 	for i := range settingTable {
 		row := &settingTable[i]
 		if row.name == "host" || row.name == "port" {
@@ -50,7 +50,7 @@ func (a *Settings) changesTo(b *Settings) []change {
 	for i, p := range b.Ports {
 		old := was[p.address()]
 		if old == nil {
-			list = append(list, change{name: "listener", to: p.address()})
+			list = append(list, difference{name: "listener", to: p.address()})
 			continue
 		}
 		delete(was, p.address())
@@ -63,7 +63,7 @@ func (a *Settings) changesTo(b *Settings) []change {
 		}
 	}
 	for address := range was {
-		list = append(list, change{name: "listener", from: address})
+		list = append(list, difference{name: "listener", from: address})
 	}
 	sort.SliceStable(list, func(i, j int) bool { return list[i].String() < list[j].String() })
 	return list
@@ -71,11 +71,11 @@ func (a *Settings) changesTo(b *Settings) []change {
 
 // compare appends a change if the two values mean something different; nil is
 // the default.
-func (row *setting) compare(list []change, port string, a, b lua.LValue) []change {
+func (row *setting) compare(list []difference, port string, a, b lua.LValue) []difference {
 	if row.same(a, b) {
 		return list
 	}
-	return append(list, change{row.name, port, show(a), show(b), row.fixed})
+	return append(list, difference{row.name, port, show(a), show(b), row.fixed})
 }
 
 // same says whether two values set the same: "2M" is 2097152.
@@ -106,7 +106,7 @@ func (row *setting) same(a, b lua.LValue) bool {
 
 // refused are the changes that cannot be done while the server runs, each with
 // its reason; empty: all can.
-func refused(list []change) string {
+func refused(list []difference) string {
 	var lines []string
 	for _, c := range list {
 		if c.fixed != "" {
@@ -117,7 +117,7 @@ func refused(list []change) string {
 }
 
 // changeTexts is the list as text, one entry for each.
-func changeTexts(list []change) []string {
+func changeTexts(list []difference) []string {
 	text := make([]string, len(list))
 	for i, c := range list {
 		text[i] = c.String()
