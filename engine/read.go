@@ -2,6 +2,8 @@ package engine
 
 import (
 	"golang.org/x/sys/unix"
+
+	"swoon/engine/frame"
 )
 
 // The reactor's half of the path: adopt, read, frame, dispatch. Everything in
@@ -13,6 +15,7 @@ type reading struct {
 	s     *Session
 	rest  []byte
 	owned bool // rest is the session's own memory, not the loop's read buffer
+	cur   frame.Cursor
 }
 
 // adopt takes a new session: a slot, a tag, the poller, onConnect.
@@ -133,7 +136,7 @@ func (l *Loop) nextFrame() (string, bool) {
 		l.read = reading{}
 		return "", false
 	}
-	n, err := r.s.framer.Next(r.rest)
+	n, err := r.s.framer.Next(r.rest, &r.cur)
 	switch {
 	case err != nil:
 		s := r.s
@@ -150,7 +153,7 @@ func (l *Loop) nextFrame() (string, bool) {
 		return "", false
 	}
 	data := string(r.rest[:n])
-	r.rest = r.rest[n:]
+	r.rest, r.cur = r.rest[n:], frame.Cursor{}
 	return data, true
 }
 

@@ -13,12 +13,14 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"swoon/engine/frame"
 )
 
 // fixed frames have n bytes each.
 type fixed int
 
-func (n fixed) Next(b []byte) (int, error) {
+func (n fixed) Next(b []byte, _ *frame.Cursor) (int, error) {
 	if len(b) < int(n) {
 		return 0, nil
 	}

@@ -8,10 +8,11 @@ import (
 // cut takes a stream apart as a session does: bytes come in pieces, and what
 // is left of a piece is kept for the next. It stops at the first error.
 func cut(f Framer, pieces ...[]byte) (frames [][]byte, rest []byte, err error) {
+	var c Cursor
 	for _, p := range pieces {
 		rest = append(rest, p...)
 		for len(rest) > 0 {
-			n, e := f.Next(rest)
+			n, e := f.Next(rest, &c)
 			if e != nil {
 				return frames, rest, e
 			}
@@ -19,7 +20,7 @@ func cut(f Framer, pieces ...[]byte) (frames [][]byte, rest []byte, err error) {
 				break
 			}
 			frames = append(frames, bytes.Clone(rest[:n]))
-			rest = rest[n:]
+			rest, c = rest[n:], Cursor{}
 		}
 	}
 	return frames, rest, nil
@@ -33,10 +34,10 @@ func cut(f Framer, pieces ...[]byte) (frames [][]byte, rest []byte, err error) {
 func holdsContract(t *testing.T, f Framer, stream []byte, raw bool) {
 	t.Helper()
 	kept := bytes.Clone(stream)
-	if n, err := f.Next(stream); n < 0 || n > len(stream) || err != nil && n != 0 {
+	if n, err := f.Next(stream, new(Cursor)); n < 0 || n > len(stream) || err != nil && n != 0 {
 		t.Fatalf("Next(%q) = %d, %v", stream, n, err)
 	}
-	if again, _ := f.Next(stream); !bytes.Equal(stream, kept) {
+	if again, _ := f.Next(stream, new(Cursor)); !bytes.Equal(stream, kept) {
 		t.Fatalf("Next changed its bytes (%d)", again)
 	}
 	frames, rest, err := cut(f, stream)
@@ -88,7 +89,7 @@ func FuzzRaw(f *testing.F) {
 // lines is a framer with nothing wrong, to show that the check takes one.
 type lines struct{ blind bool }
 
-func (l lines) Next(b []byte) (int, error) {
+func (l lines) Next(b []byte, _ *Cursor) (int, error) {
 	i := bytes.IndexByte(b, '\n')
 	if l.blind && i < 0 {
 		return len(b), nil // takes half a line for a whole one
