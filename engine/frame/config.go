@@ -137,7 +137,10 @@ func (k *checker) text(t Text, limit int) *text {
 	k.check(limit > header, "package_max_length: %d leaves no body behind a header of %d bytes (package_length_text)", limit, header)
 	t.Words = append([]string(nil), t.Words...)
 	for i, w := range t.Words {
-		k.check(w != "" && len(w) <= maxPrefix, "package_length_text.words[%d]: has %d bytes, 1..%d are allowed", i+1, len(w), maxPrefix)
+		if w == "" || len(w) > maxPrefix {
+			k.check(false, "package_length_text.words[%d]: has %d bytes, 1..%d are allowed", i+1, len(w), maxPrefix)
+			continue
+		}
 		k.check(len(w) <= limit, "package_max_length: %d is less than the %d bytes of package_length_text.words[%d]", limit, len(w), i+1)
 		k.check(t.matches([]byte(w)) < min(len(w), header), "package_length_text.words[%d]: %q and a header begin alike", i+1, w)
 		for j, v := range t.Words[:i] {
