@@ -215,6 +215,7 @@ func (h *Host) Panicked(f *engine.Fiber, value any, stack []byte) {
 		lua = c.in.vm.Traceback(c.th.State(), "", 0)
 	}
 	h.log.Error(fmt.Sprintf("internal error: %v\n%s\n%s", value, lua, stack), "worker", l.ID())
+	c.abandon()
 	if s := f.Session(); s != nil {
 		s.Close(engine.ErrorInCallback, false)
 	}

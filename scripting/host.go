@@ -48,6 +48,7 @@ type Host struct {
 	outMu sync.Mutex
 	out   io.Writer
 	log   *slog.Logger
+	early []slog.Record // what the script logged before there was a log
 
 	controlWord *atomic.Uint32
 	engine      *engine.Engine
@@ -55,6 +56,7 @@ type Host struct {
 	gen         atomic.Pointer[Generation] // the live one
 	lastGen     uint64                     // number of the newest generation built
 	stores      sync.Map                   // engine.SessionID -> *store
+	shared      sharedObjects
 
 	reloads     chan string
 	failedFiles []string // what the last failed reload had read; the reloader's
@@ -139,6 +141,7 @@ var ErrInterrupted = errors.New("stopped while starting")
 // script failed.
 func (h *Host) Start(log *slog.Logger) error {
 	h.log = log
+	h.flushEarly()
 	g := h.gen.Load()
 	w := h.watch() // from here on no save is missed
 	defer func() {

@@ -39,6 +39,9 @@ type Instance struct {
 	on     [numEvents]*lua.LFunction
 	server *serverObject
 	metas  map[*Type]*lua.LTable // of the objects of modules
+	own    map[any]any           // what modules keep for this VM
+	subs   map[*Subscription]bool
+	fibers map[uint64]*fiberState // those whose id the script knows
 
 	id      lua.LValue // worker id, boxed once
 	reactor []lua.LValue
@@ -62,6 +65,7 @@ type call struct {
 	fd   engine.SessionID
 	th   *vm.Thread
 	at   *lua.LState // the innermost thread while the call waits
+	more *fiberState // what few callbacks have; nil for the rest
 }
 
 // Where names the callback and the place where it waits. Baton holder.
@@ -196,6 +200,9 @@ func (in *Instance) begin(f *engine.Fiber, ev event, name string, fn *lua.LFunct
 // end closes a callback that begin opened.
 func (c *call) end() {
 	in := c.in
+	if c.more != nil {
+		c.finish()
+	}
 	in.vm.End(c.th)
 	c.th = nil
 	if len(in.calls) < 64 {

@@ -141,8 +141,13 @@ func (t *timer) remove() {
 	t.in.loop.StopTimer(&t.entry)
 }
 
-// stopTimers ends all timers, at the swap and at the end.
+// stopTimers ends all timers and subscriptions, at the swap and at the end.
 func (in *Instance) stopTimers() {
+	in.clearTimers()
+	in.unsubscribe()
+}
+
+func (in *Instance) clearTimers() {
 	for _, t := range in.timers.byID {
 		t.remove()
 	}
@@ -161,7 +166,7 @@ func (in *Instance) ClearTimer(id float64) bool {
 // ClearTimers stops every timer of the VM and reports how many there were.
 func (in *Instance) ClearTimers() int {
 	n := in.timers.count()
-	in.stopTimers()
+	in.clearTimers()
 	return n
 }
 

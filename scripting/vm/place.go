@@ -16,3 +16,11 @@ func (v *VM) Place(L *lua.LState) string {
 	}
 	return e.File + ":" + strconv.Itoa(e.Line)
 }
+
+// SourceLine is the line of source on which the Lua code of L stands, "" when
+// it is not known.
+func (v *VM) SourceLine(L *lua.LState) string {
+	var e Error
+	e.locate(L, 0)
+	return e.Source
+}
