@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 
 	"swoon/scripting/vm"
 
@@ -12,14 +11,13 @@ import (
 )
 
 // Plain data is what may pass from one VM to another: nil, booleans, numbers,
-// strings, and tables of these without cycles. In Go it is nil, bool, float64,
-// string and *plainTable.
+// strings, null, and tables of these without cycles. In Go it is nil, bool,
+// float64, string, Null and *plainTable.
 
-// plainTable is a table on its way between VMs: list part and rest. Nobody
-// changes it once it is made, so that any goroutine may read it.
+// plainTable is a table on its way between VMs: list part and rest.
 type plainTable struct {
 	list []any
-	keys []any // parallel to vals; numbers, strings, booleans
+	keys []any // parallel to values; numbers, strings, booleans
 	vals []any
 }
 
@@ -29,37 +27,14 @@ const maxPlainDepth = 200
 // plainError says which part of a value cannot leave its VM, and why.
 type plainError struct{ path, what string }
 
-func (e *plainError) message(root, where string) string { return e.Refuse(root, "send", "to "+where) }
-
-// Refuse is the error as a sentence: root is what the value is called, as in
-// "data.user.callback: cannot send a function to a task".
-func (e *plainError) Refuse(root, verb, where string) string {
-	return fmt.Sprintf("%s%s: cannot %s %s %s", root, e.path, verb, e.what, where)
+func (e *plainError) message(root, where string) string {
+	return fmt.Sprintf("%s%s: cannot send %s to %s", root, e.path, e.what, where)
 }
-
-// PlainError says which part of a value is no plain data.
-type PlainError = plainError
 
 // toPlain copies v out of its VM.
-func toPlain(v lua.LValue) (any, *plainError) {
-	var c copier
-	return c.out(v, 0)
-}
+func toPlain(v lua.LValue) (any, *plainError) { return copyOut(v, nil, 0) }
 
-// copier copies one value out of its VM.
-type copier struct {
-	above []*lua.LTable // the tables that lead to where it is
-	keep  bool          // the copy is kept: a part of a long string must not hold all of it
-}
-
-func (c *copier) text(s lua.LString) string {
-	if c.keep {
-		return strings.Clone(string(s))
-	}
-	return string(s)
-}
-
-func (c *copier) out(v lua.LValue, depth int) (any, *plainError) {
+func copyOut(v lua.LValue, above []*lua.LTable, depth int) (any, *plainError) {
 	switch x := v.(type) {
 	case *lua.LNilType:
 		return nil, nil
@@ -68,9 +43,9 @@ func (c *copier) out(v lua.LValue, depth int) (any, *plainError) {
 	case lua.LNumber:
 		return float64(x), nil
 	case lua.LString:
-		return c.text(x), nil
+		return string(x), nil
 	case *lua.LTable:
-		for _, t := range c.above {
+		for _, t := range above {
 			if t == x {
 				return nil, &plainError{"", "a table that contains itself"}
 			}
@@ -78,64 +53,54 @@ func (c *copier) out(v lua.LValue, depth int) (any, *plainError) {
 		if depth == maxPlainDepth {
 			return nil, &plainError{"", fmt.Sprintf("a table nested deeper than %d", maxPlainDepth)}
 		}
-		c.above = append(c.above, x)
-		t, err := c.table(x, depth)
-		c.above = c.above[:len(c.above)-1]
-		if err != nil {
-			return nil, err
-		}
-		return t, nil
+		return copyTableOut(x, append(above, x), depth)
 	case *lua.LUserData:
-		if p, ok := x.Value.(*proxy); ok {
-			return p.snapshot(), nil
+		switch u := x.Value.(type) {
+		case *proxy:
+			return u.snapshot(), nil
+		case Null:
+			return u, nil
 		}
 	}
 	return nil, &plainError{"", article(v.Type().String())}
 }
 
-func (c *copier) table(t *lua.LTable, depth int) (*plainTable, *plainError) {
+func copyTableOut(t *lua.LTable, above []*lua.LTable, depth int) (any, *plainError) {
 	out := &plainTable{}
 	n := t.Len()
 	if n > 0 {
 		out.list = make([]any, n)
 	}
 	for i := 1; i <= n; i++ {
-		v, err := c.out(t.RawGetInt(i), depth+1)
+		v, err := copyOut(t.RawGetInt(i), above, depth+1)
 		if err != nil {
 			err.path = "[" + strconv.Itoa(i) + "]" + err.path
 			return nil, err
 		}
 		out.list[i-1] = v
 	}
-	var bad *plainError
-	vm.Each(t, func(k, v lua.LValue) bool {
+	for k, v := t.Next(lua.LNil); k != lua.LNil; k, v = t.Next(k) {
 		var key any
 		switch x := k.(type) {
 		case lua.LNumber:
 			if f := float64(x); f == math.Trunc(f) && f >= 1 && f <= float64(n) {
-				return true
+				continue
 			}
 			key = float64(x)
 		case lua.LString:
-			key = c.text(x)
+			key = string(x)
 		case lua.LBool:
 			key = bool(x)
 		default:
-			bad = &plainError{"", article(k.Type().String()) + " as a key"}
-			return false
+			return nil, &plainError{"", article(k.Type().String()) + " as a key"}
 		}
-		val, err := c.out(v, depth+1)
+		val, err := copyOut(v, above, depth+1)
 		if err != nil {
 			err.path = keyPath(key) + err.path
-			bad = err
-			return false
+			return nil, err
 		}
 		out.keys = append(out.keys, key)
 		out.vals = append(out.vals, val)
-		return true
-	})
-	if bad != nil {
-		return nil, bad
 	}
 	return out, nil
 }
@@ -175,6 +140,8 @@ func toLua(L *lua.LState, v any) lua.LValue {
 		return lua.LNumber(x)
 	case string:
 		return lua.LString(x)
+	case Null:
+		return NullOf(L)
 	case *plainTable:
 		t := L.CreateTable(len(x.list), len(x.keys))
 		for i, e := range x.list {

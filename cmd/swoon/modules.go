@@ -3,6 +3,7 @@ package main
 import (
 	"swoon/scripting"
 	"swoon/stdlib/co"
+	"swoon/stdlib/json"
 	"swoon/stdlib/swoole"
 	"swoon/stdlib/timer"
 )
@@ -10,6 +11,7 @@ import (
 // modules are the Lua modules of a script, one line each.
 var modules = []scripting.Module{
 	co.Module,
+	json.Module,
 	swoole.Module,
 	timer.Module,
 }
