@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"swoon/scripting/vm"
 
@@ -14,10 +15,11 @@ import (
 // strings, null, and tables of these without cycles. In Go it is nil, bool,
 // float64, string, Null and *plainTable.
 
-// plainTable is a table on its way between VMs: list part and rest.
+// plainTable is a table on its way between VMs: list part and rest. Nobody
+// changes it once it is made, so that any goroutine may read it.
 type plainTable struct {
 	list []any
-	keys []any // parallel to values; numbers, strings, booleans
+	keys []any // parallel to vals; numbers, strings, booleans
 	vals []any
 }
 
@@ -27,14 +29,37 @@ const maxPlainDepth = 200
 // plainError says which part of a value cannot leave its VM, and why.
 type plainError struct{ path, what string }
 
-func (e *plainError) message(root, where string) string {
-	return fmt.Sprintf("%s%s: cannot send %s to %s", root, e.path, e.what, where)
+func (e *plainError) message(root, where string) string { return e.Refuse(root, "send", "to "+where) }
+
+// Refuse is the error as a sentence: root is what the value is called, as in
+// "data.user.callback: cannot send a function to a task".
+func (e *plainError) Refuse(root, verb, where string) string {
+	return fmt.Sprintf("%s%s: cannot %s %s %s", root, e.path, verb, e.what, where)
 }
 
-// toPlain copies v out of its VM.
-func toPlain(v lua.LValue) (any, *plainError) { return copyOut(v, nil, 0) }
+// PlainError says which part of a value is no plain data.
+type PlainError = plainError
 
-func copyOut(v lua.LValue, above []*lua.LTable, depth int) (any, *plainError) {
+// toPlain copies v out of its VM.
+func toPlain(v lua.LValue) (any, *plainError) {
+	var c copier
+	return c.out(v, 0)
+}
+
+// copier copies one value out of its VM.
+type copier struct {
+	above []*lua.LTable // the tables that lead to where it is
+	keep  bool          // the copy is kept: a part of a long string must not hold all of it
+}
+
+func (c *copier) text(s lua.LString) string {
+	if c.keep {
+		return strings.Clone(string(s))
+	}
+	return string(s)
+}
+
+func (c *copier) out(v lua.LValue, depth int) (any, *plainError) {
 	switch x := v.(type) {
 	case *lua.LNilType:
 		return nil, nil
@@ -43,9 +68,9 @@ func copyOut(v lua.LValue, above []*lua.LTable, depth int) (any, *plainError) {
 	case lua.LNumber:
 		return float64(x), nil
 	case lua.LString:
-		return string(x), nil
+		return c.text(x), nil
 	case *lua.LTable:
-		for _, t := range above {
+		for _, t := range c.above {
 			if t == x {
 				return nil, &plainError{"", "a table that contains itself"}
 			}
@@ -53,7 +78,13 @@ func copyOut(v lua.LValue, above []*lua.LTable, depth int) (any, *plainError) {
 		if depth == maxPlainDepth {
 			return nil, &plainError{"", fmt.Sprintf("a table nested deeper than %d", maxPlainDepth)}
 		}
-		return copyTableOut(x, append(above, x), depth)
+		c.above = append(c.above, x)
+		t, err := c.table(x, depth)
+		c.above = c.above[:len(c.above)-1]
+		if err != nil {
+			return nil, err
+		}
+		return t, nil
 	case *lua.LUserData:
 		switch u := x.Value.(type) {
 		case *proxy:
@@ -65,42 +96,49 @@ func copyOut(v lua.LValue, above []*lua.LTable, depth int) (any, *plainError) {
 	return nil, &plainError{"", article(v.Type().String())}
 }
 
-func copyTableOut(t *lua.LTable, above []*lua.LTable, depth int) (any, *plainError) {
+func (c *copier) table(t *lua.LTable, depth int) (*plainTable, *plainError) {
 	out := &plainTable{}
 	n := t.Len()
 	if n > 0 {
 		out.list = make([]any, n)
 	}
 	for i := 1; i <= n; i++ {
-		v, err := copyOut(t.RawGetInt(i), above, depth+1)
+		v, err := c.out(t.RawGetInt(i), depth+1)
 		if err != nil {
 			err.path = "[" + strconv.Itoa(i) + "]" + err.path
 			return nil, err
 		}
 		out.list[i-1] = v
 	}
-	for k, v := t.Next(lua.LNil); k != lua.LNil; k, v = t.Next(k) {
+	var bad *plainError
+	vm.Each(t, func(k, v lua.LValue) bool {
 		var key any
 		switch x := k.(type) {
 		case lua.LNumber:
 			if f := float64(x); f == math.Trunc(f) && f >= 1 && f <= float64(n) {
-				continue
+				return true
 			}
 			key = float64(x)
 		case lua.LString:
-			key = string(x)
+			key = c.text(x)
 		case lua.LBool:
 			key = bool(x)
 		default:
-			return nil, &plainError{"", article(k.Type().String()) + " as a key"}
+			bad = &plainError{"", article(k.Type().String()) + " as a key"}
+			return false
 		}
-		val, err := copyOut(v, above, depth+1)
+		val, err := c.out(v, depth+1)
 		if err != nil {
 			err.path = keyPath(key) + err.path
-			return nil, err
+			bad = err
+			return false
 		}
 		out.keys = append(out.keys, key)
 		out.vals = append(out.vals, val)
+		return true
+	})
+	if bad != nil {
+		return nil, bad
 	}
 	return out, nil
 }

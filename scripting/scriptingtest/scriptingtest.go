@@ -1,14 +1,10 @@
-// Package scriptingtest runs pieces of Lua in a real VM, for the tests of Lua
-// modules.
-//
-// Run and Fail run the code as a script's top level, where nothing can wait:
-// cheap enough for tables of cases and for fuzzing. Live runs it in a worker of
-// a server that listens on the loopback, where it may wait as a callback does.
+// Package scriptingtest runs Lua code in a real server inside a test, for the
+// tests of the modules in stdlib.
 package scriptingtest
 
 import (
 	"bytes"
-	"errors"
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -20,96 +16,193 @@ import (
 	"swoon/scripting"
 )
 
-// Name is what messages call the script, with the line behind it.
-const Name = "app.lua"
+// Patience is how long a condition may take to come true on a busy machine.
+const Patience = 30 * time.Second
 
-// patience is how long a live script may take on a busy machine.
-const patience = 60 * time.Second
+// prelude are the helpers that Run gives its code.
+const prelude = `
+local function show(v)
+  if type(v) == "string" then return string.format("%q", v) end
+  if type(v) ~= "table" then return tostring(v) end
+  local keys, out = {}, {}
+  for k in pairs(v) do keys[#keys + 1] = k end
+  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+  for _, k in ipairs(keys) do out[#out + 1] = "[" .. show(k) .. "]=" .. show(v[k]) end
+  return "{" .. table.concat(out, ", ") .. "}"
+end
+function eq(got, want, what)
+  if show(got) ~= show(want) then
+    error((what and what .. ": " or "") .. "got " .. show(got) .. ", want " .. show(want), 2)
+  end
+end
+function raises(want, fn, ...)
+  local ok, err = pcall(fn, ...)
+  if ok then error("nothing was raised, want " .. show(want), 2) end
+  if not tostring(err):find(want, 1, true) then error("raised " .. show(err) .. ", want " .. show(want), 2) end
+end
+function fails(want, ...)
+  local ok, name, text = ...
+  if ok ~= false or name ~= want or type(text) ~= "string" then
+    error("got " .. show(ok) .. ", " .. show(name) .. ", " .. show(text) .. ", want false, " .. show(want) .. " and a text", 2)
+  end
+end
+`
 
-// output collects what a script prints. Any goroutine.
-type output struct {
+// Run runs code as a fiber of a live worker and returns what it printed. An
+// error of the code fails the test. Beside Lua's functions there are eq(got,
+// want), which compares tables by what they hold, raises(text, fn, ...) and
+// fails(name, ...), which wants false, that name and a text.
+func Run(t testing.TB, modules []scripting.Module, code string, flags ...[2]string) string {
+	t.Helper()
+	s := Serve(t, modules, prelude+`
+function onReceive() end
+function onWorkerStart(server, id)
+  if id ~= 0 then return end
+  server:after(1, function()
+    local ok, err = xpcall(test, debug.traceback)
+    print(ok and "@passed" or "@failed " .. tostring(err))
+  end)
+end
+function test()
+`+code+`
+end`, append([][2]string{{"worker_num", "1"}}, flags...)...)
+	s.Out.Wait(t, "@")
+	out, rest, _ := strings.Cut(s.Out.String(), "@")
+	if !strings.HasPrefix(rest, "passed") {
+		t.Fatalf("%s\n%s", rest, out)
+	}
+	return out
+}
+
+// Server is a server inside the test.
+type Server struct {
+	t      testing.TB
+	Host   *scripting.Host
+	Script string
+	Out    *Text // what the script printed
+	Log    *Text
+}
+
+// Serve runs a script on a free port. The test's end stops it.
+func Serve(t testing.TB, modules []scripting.Module, script string, flags ...[2]string) *Server {
+	t.Helper()
+	s, err := Load(t, modules, script, flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Host.Start(slog.New(logger{s.Log, ""})); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// Load is Serve without the start: it runs the top level in the control VM.
+func Load(t testing.TB, modules []scripting.Module, script string, flags ...[2]string) (*Server, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "app.lua")
+	if err := os.WriteFile(path, []byte(script), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{t: t, Script: path, Out: &Text{}, Log: &Text{}}
+	var err error
+	s.Host, err = scripting.New(scripting.Options{Script: path, Modules: modules, Out: s.Out, NoReload: true,
+		Flags: append([][2]string{{"port", "0"}}, flags...)})
+	return s, err
+}
+
+// Reload loads another script in place of the one that runs, and waits until
+// it is live or refused; it reports which.
+func (s *Server) Reload(script string) bool {
+	s.t.Helper()
+	if err := os.WriteFile(s.Script, []byte(script), 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+	done, failed := s.Log.Count("reloaded generation="), s.Log.Count("reload failed, ")
+	s.Host.Reload("test")
+	for end := time.Now().Add(Patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if s.Log.Count("reloaded generation=") > done {
+			return true
+		}
+		if s.Log.Count("reload failed, ") > failed {
+			return false
+		}
+	}
+	s.t.Fatalf("the reload did not end\n%s", s.Log)
+	return false
+}
+
+// Stop stops the server gracefully and waits for it.
+func (s *Server) Stop() {
+	s.Host.RequestStop(0)
+	if code, cut := s.Host.Wait(); code != 0 {
+		s.t.Errorf("stopped with %d: %v", code, cut)
+	}
+	if s.t.Failed() {
+		s.t.Logf("output:\n%s\nlog:\n%s", s.Out, s.Log)
+	}
+}
+
+// Text collects what is written; others may wait for it.
+type Text struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(b)
+func (x *Text) Write(b []byte) (int, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.text.Write(b)
 }
 
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
+func (x *Text) String() string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.text.String()
 }
 
-// load runs code as the top level of a script. The callback that a server must
-// have stands behind it, so that line 1 of code is line 1 of the script.
-func load(t testing.TB, modules []scripting.Module, code string) (*scripting.Host, *output, error) {
+// Count is how often text has been written.
+func (x *Text) Count(text string) int { return strings.Count(x.String(), text) }
+
+// Wait waits until text has been written.
+func (x *Text) Wait(t testing.TB, text string) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), Name)
-	if err := os.WriteFile(path, []byte(code+"\nfunction onReceive() end\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	out := new(output)
-	h, err := scripting.New(scripting.Options{Script: path, Modules: modules, Out: out, NoReload: true,
-		Flags: [][2]string{{"port", "0"}, {"worker_num", "1"}}})
-	return h, out, err
+	x.WaitCount(t, text, 1)
 }
 
-// Run runs code as a script's top level and returns what it printed, without
-// the last newline. An error of the script fails the test.
-func Run(t testing.TB, modules []scripting.Module, code string) string {
+// WaitCount waits until text has been written n times.
+func (x *Text) WaitCount(t testing.TB, text string, n int) {
 	t.Helper()
-	_, out, err := load(t, modules, code)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, code)
+	for end := time.Now().Add(Patience); x.Count(text) < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%q was not written %d times:\n%s", text, n, x)
+		}
 	}
-	return strings.TrimSuffix(out.String(), "\n")
 }
 
-// Fail runs code as a script's top level and returns the message of the error
-// that it must end with, such as "app.lua:1: bad argument ...".
-func Fail(t testing.TB, modules []scripting.Module, code string) string {
-	t.Helper()
-	_, out, err := load(t, modules, code)
-	if err == nil {
-		t.Fatalf("no error, and it printed %q\n%s", out, code)
-	}
-	return message(err)
+// logger writes records as "LEVEL message key=value".
+type logger struct {
+	to    *Text
+	attrs string
 }
 
-// message is the first line of an error, without the traceback behind it.
-func message(err error) string {
-	var load *scripting.LoadError
-	if errors.As(err, &load) && load.Err != nil {
-		return load.Err.Message
-	}
-	return err.Error()
+func (l logger) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l logger) Handle(_ context.Context, r slog.Record) error {
+	line := r.Level.String() + " " + r.Message + l.attrs
+	r.Attrs(func(a slog.Attr) bool {
+		line += " " + a.Key + "=" + a.Value.Resolve().String()
+		return true
+	})
+	_, err := l.to.Write([]byte(line + "\n"))
+	return err
 }
 
-// Live runs code in a worker of a server, as onWorkerStart, waits until it has
-// returned, stops the server and returns what was printed, without the last
-// newline. An error of the script fails the test.
-func Live(t testing.TB, modules []scripting.Module, code string) string {
-	t.Helper()
-	h, out, err := load(t, modules, "function onWorkerStart() "+code+"\nend")
-	if err != nil {
-		t.Fatalf("%v\n%s", err, code)
+func (l logger) WithAttrs(as []slog.Attr) slog.Handler {
+	for _, a := range as {
+		l.attrs += " " + a.Key + "=" + a.Value.Resolve().String()
 	}
-	started := make(chan error, 1)
-	go func() { started <- h.Start(slog.New(slog.DiscardHandler)) }()
-	select {
-	case err = <-started:
-	case <-time.After(patience):
-		h.RequestStop(0)
-		t.Fatalf("the script did not end; it printed %q\n%s", out, code)
-	}
-	if err != nil {
-		t.Fatalf("%v\n%s", err, code)
-	}
-	h.RequestStop(0)
-	h.Wait()
-	return strings.TrimSuffix(out.String(), "\n")
+	return l
 }
+
+func (l logger) WithGroup(string) slog.Handler { return l }

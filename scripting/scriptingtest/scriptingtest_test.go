@@ -1,30 +1,42 @@
 package scriptingtest
 
 import (
+	"strings"
 	"testing"
+
+	"go.uber.org/goleak"
 
 	"swoon/scripting"
 	"swoon/stdlib/co"
-
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestRun(t *testing.T) {
-	if got := Run(t, nil, `print("a", 1) print("b")`); got != "a\t1\nb" {
-		t.Errorf("printed %q", got)
-	}
-	if got, want := Fail(t, nil, "\nerror('no')"), "app.lua:2: no"; got != want {
-		t.Errorf("failed with %q, want %q", got, want)
+	out := Run(t, []scripting.Module{co.Module}, `
+local co = require "co"
+co.sleep(0.001)
+print("slept", server.worker_id)
+eq({1, a = {2}}, {1, a = {2}})
+raises("want {[1]=2}", eq, {[1] = 1}, {[1] = 2})
+raises("boom", error, "boom")
+raises("nothing was raised", raises, "x", function() end)
+fails("no", false, "no", "text")
+raises('want false, "no"', fails, "no", true)`)
+	if out != "slept\t0\n" {
+		t.Errorf("printed %q", out)
 	}
 }
 
-func TestLive(t *testing.T) {
-	got := Live(t, []scripting.Module{co.Module}, `local co = require "co"
-		co.sleep(0.01)
-		print("end")`)
-	if got != "end" {
-		t.Errorf("printed %q", got)
+func TestReload(t *testing.T) {
+	const script = "function onReceive() end function onWorkerStart(server, id) print('one ' .. id) end"
+	s := Serve(t, nil, script, [2]string{"worker_num", "2"})
+	s.Out.WaitCount(t, "one ", 2)
+	if s.Reload("error('no')") {
+		t.Error("a broken script was loaded")
 	}
+	if !s.Reload(strings.ReplaceAll(script, "one", "two")) {
+		t.Error("not loaded")
+	}
+	s.Out.WaitCount(t, "two ", 2)
 }

@@ -61,7 +61,7 @@ func TestEncode(t *testing.T) {
 	for _, c := range encodes {
 		fmt.Fprintf(&code, "print(json.encode(%s))\n", c.lua)
 	}
-	got := strings.Split(scriptingtest.Run(t, modules, code.String()), "\n")
+	got := strings.Split(scriptingtest.Eval(t, modules, code.String()), "\n")
 	for i, c := range encodes {
 		if got[i] != c.want {
 			t.Errorf("%s gives %s, want %s", c.lua, got[i], c.want)
@@ -87,7 +87,7 @@ func TestEncodeOptions(t *testing.T) {
 		{`{{{1}}}, {max_depth=3}`, `[[[1]]]`},
 		{`"1234567890", {max_size=12}`, `"1234567890"`},
 	} {
-		if got := scriptingtest.Run(t, modules, begin+"print(json.encode("+c.lua+"))"); got != c.want {
+		if got := scriptingtest.Eval(t, modules, begin+"print(json.encode("+c.lua+"))"); got != c.want {
 			t.Errorf("%s gives %s, want %s", c.lua, got, c.want)
 		}
 	}
@@ -124,12 +124,12 @@ func TestEncodeRefuses(t *testing.T) {
 		{`1, {sort_keys = 1}`, `option 'sort_keys' must be true or false, not 1`},
 		{`1, {ascii = true, invalid_utf8 = "keep"}`, `option 'ascii' leaves no way to keep bytes that are not UTF-8`},
 	} {
-		got := scriptingtest.Fail(t, modules, begin+"json.encode("+c.lua+")")
+		got := scriptingtest.EvalError(t, modules, begin+"json.encode("+c.lua+")")
 		if !strings.HasPrefix(got, "app.lua:1: json.encode: "+c.want) {
 			t.Errorf("%s\n\tfails with %s\n\twant       %s", c.lua, got, c.want)
 		}
 	}
-	got := scriptingtest.Fail(t, modules, begin+`json.array(setmetatable({}, {}))`)
+	got := scriptingtest.EvalError(t, modules, begin+`json.array(setmetatable({}, {}))`)
 	if want := "app.lua:1: json.array: the table has a metatable of its own, which the mark would replace"; got != want {
 		t.Errorf("failed with %q, want %q", got, want)
 	}
@@ -164,7 +164,7 @@ func TestDecode(t *testing.T) {
 	for _, c := range decodes {
 		fmt.Fprintf(&code, "print(json.encode(json.parse(%s)))\n", quote(c.text))
 	}
-	got := strings.Split(scriptingtest.Run(t, modules, code.String()), "\n")
+	got := strings.Split(scriptingtest.Eval(t, modules, code.String()), "\n")
 	for i, c := range decodes {
 		if got[i] != c.want {
 			t.Errorf("%s comes back as %s, want %s", c.text, got[i], c.want)
@@ -212,16 +212,16 @@ func TestDecodeRefuses(t *testing.T) {
 		{"{\"a\":1,\n\"a\":2}", `duplicates="refuse"`, `duplicate_key`, `line 2 column 1: the key "a" comes twice`},
 		{`[9007199254740993]`, `big_integers="refuse"`, `out_of_range`, `line 1 column 2: the integer 9007199254740993 is not below 2^53`},
 	} {
-		got := scriptingtest.Run(t, modules, begin+"local v, reason, text = json.decode("+quote(c.text)+", {"+c.options+"}) print(v, reason) print(text)")
+		got := scriptingtest.Eval(t, modules, begin+"local v, reason, text = json.decode("+quote(c.text)+", {"+c.options+"}) print(v, reason) print(text)")
 		if !strings.HasPrefix(got, "nil\t"+c.reason+"\n"+c.want) {
 			t.Errorf("%s\n\tgives %s\n\twant  %s: %s", c.text, got, c.reason, c.want)
 		}
 	}
-	got := scriptingtest.Fail(t, modules, begin+`json.parse("[1")`)
+	got := scriptingtest.EvalError(t, modules, begin+`json.parse("[1")`)
 	if want := "app.lua:1: json.parse: line 1 column 3: expected ',' or ']' in an array, the text ends"; got != want {
 		t.Errorf("failed with %q, want %q", got, want)
 	}
-	got = scriptingtest.Fail(t, modules, begin+`json.decode({})`)
+	got = scriptingtest.EvalError(t, modules, begin+`json.decode({})`)
 	if want := "app.lua:1: bad argument #1 'text' to 'json.decode' (string expected, got table)"; got != want {
 		t.Errorf("failed with %q, want %q", got, want)
 	}
@@ -236,14 +236,14 @@ func TestDecodeOptions(t *testing.T) {
 		{`json.decode('"\\udc00"', {invalid_utf8="keep"}), {invalid_utf8="keep"}`, "\"\xed\xb0\x80\""},
 		{`json.decode(("["):rep(600) .. ("]"):rep(600), {max_depth=600}), {max_depth=600}`, strings.Repeat("[", 600) + strings.Repeat("]", 600)},
 	} {
-		if got := scriptingtest.Run(t, modules, begin+"print(json.encode("+c.lua+"))"); got != c.want {
+		if got := scriptingtest.Eval(t, modules, begin+"print(json.encode("+c.lua+"))"); got != c.want {
 			t.Errorf("%s gives %s, want %s", c.lua, got, c.want)
 		}
 	}
 }
 
 func TestTables(t *testing.T) {
-	got := scriptingtest.Run(t, modules, begin+`
+	got := scriptingtest.Eval(t, modules, begin+`
 		local d = json.decode('{"z":1,"a":[1,2,null],"m":{},"n":null}')
 		print(#d.a, d.a[3] == json.null, d.n == json.null, d.n == nil, tostring(d.n))
 		local keys = {} for k in pairs(d) do keys[#keys + 1] = k end
