@@ -217,38 +217,9 @@ func (e *Engine) admit(p *Port, fd int, remote netip.AddrPort) {
 	now := time.Now()
 	s := &Session{eng: e, fd: fd, port: p, framer: opts.Framer, remote: remote, connected: now.UnixNano(), ctlPosted: true}
 	s.lastRecv.Store(nanotime())
-	s.worker, s.reactor = e.place()
-	e.sessions.add(s)
+	e.enlist(s)
 	e.accepted.Add(1)
-	s.reactor.post(func(m *letters) { m.adopts = append(m.adopts, s) })
-}
-
-// place chooses the loops of a new session: the worker with the fewest
-// sessions, ties in turn; its reactor likewise.
-func (e *Engine) place() (worker, reactor *Loop) {
-	e.placing.Lock()
-	defer e.placing.Unlock()
-	all := e.roster.Load()
-	worker = fewest(all.workers, &e.placeNext)
-	reactor = worker
-	if e.opts.Mode == Process {
-		reactor = fewest(all.reactors, &e.placeNextReactor)
-		reactor.sessions.Add(1)
-	}
-	worker.sessions.Add(1)
-	return worker, reactor
-}
-
-func fewest(loops []*Loop, next *int) *Loop {
-	best := loops[*next%len(loops)]
-	for i := range loops {
-		l := loops[(*next+i)%len(loops)]
-		if l.sessions.Load() < best.sessions.Load() {
-			best = l
-		}
-	}
-	*next = (*next + 1) % len(loops)
-	return best
+	s.reactor.Load().post(func(m *letters) { m.adopts = append(m.adopts, s) })
 }
 
 // close stops accepting and frees the address.

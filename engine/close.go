@@ -33,7 +33,7 @@ func (s *Session) Close(reason Reason, abort bool) error {
 	s.wakeSenders()
 	s.tellReactor()
 	s.cut.Store(true)
-	s.worker.post(func(m *letters) { m.ends = append(m.ends, s) })
+	s.worker.Load().post(func(m *letters) { m.ends = append(m.ends, s) })
 	return nil
 }
 
@@ -54,7 +54,7 @@ func (s *Session) breakOff(reason Reason) {
 func (s *Session) tellReactor() {
 	if !s.ctlPosted {
 		s.ctlPosted = true
-		s.reactor.post(func(m *letters) { m.ctl = append(m.ctl, s) })
+		s.reactor.Load().post(func(m *letters) { m.ctl = append(m.ctl, s) })
 	}
 }
 
@@ -125,7 +125,7 @@ const drainLinger = 20 * time.Millisecond
 
 func lingerOver(t *Timer) {
 	s := t.owner.(*Session)
-	l := s.reactor
+	l := s.reactor.Load()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l.eng.Draining() && (s.out.bytes > 0 || outqueue(s.fd) > 0) {

@@ -29,8 +29,8 @@ func (e *Engine) Drain(on func(string)) (cut []string) {
 	for _, p := range e.Ports() {
 		p.close()
 	}
-	ask(e.roster.Load().reactors, deadline, (*Loop).stopReading)
-	ask(e.roster.Load().workers, deadline, (*Loop).failReceivers)
+	ask(e.roster.Load().all, deadline, (*Loop).stopReading)
+	ask(e.roster.Load().all, deadline, (*Loop).failReceivers)
 	told := false
 	for quiet := 0; quiet < 2; {
 		if e.underWay(deadline) == 0 {
@@ -165,12 +165,12 @@ func (e *Engine) cutShort() (cut []string) {
 			}
 		}
 		if n := l.runq.len(); n > 0 {
-			cut = append(cut, fmt.Sprintf("worker %d: messages of %d sessions not handled", l.id, n))
+			cut = append(cut, fmt.Sprintf("worker %d: messages of %d sessions not handled", l.ID(), n))
 		}
 		l.CancelIf(ErrShutdown, func(f *Fiber) bool { return true })
 	})
 	for _, l := range silent {
-		cut = append(cut, fmt.Sprintf("worker %d: a callback that computes without a wait", l.id))
+		cut = append(cut, fmt.Sprintf("worker %d: a callback that computes without a wait", l.ID()))
 		l.killedFor.Store(ErrShutdown)
 		l.killed.Store(l.stretch.Load())
 		l.Interrupt.Or(interruptStop)
@@ -229,7 +229,7 @@ func (e *Engine) Stop() (left int) {
 		}
 		time.Sleep(drainLook)
 	}
-	ask(e.roster.Load().reactors, end.Add(drainGrace), (*Loop).closeAll)
+	ask(e.roster.Load().all, end.Add(drainGrace), (*Loop).closeAll)
 	for _, l := range e.roster.Load().all {
 		l.stop()
 	}

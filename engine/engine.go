@@ -48,15 +48,6 @@ type Engine struct {
 	background sync.WaitGroup
 }
 
-// roster is which loops there are. It is replaced as a whole: whoever has
-// loaded one may go through it without a lock.
-type roster struct {
-	workers  []*Loop // run callbacks; in Base mode also the reactors
-	reactors []*Loop // own sockets
-	tasks    []*Loop
-	all      []*Loop // with the control loop
-}
-
 // New makes an engine with its loops running and nothing to listen to yet.
 func New(o Options, h Handler) (*Engine, error) {
 	if err := o.Validate(); err != nil {

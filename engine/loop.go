@@ -46,8 +46,8 @@ const (
 // owned by the holder of its baton.
 type Loop struct {
 	eng  *Engine
-	id   int // worker id, task workers after the workers; -1 for a reactor or the control loop
-	idx  int // place among the loops of its role
+	id   atomic.Int32 // worker id, task workers after the workers; -1 for a reactor or the control loop
+	idx  int          // place among the loops of its role
 	role role
 	Data any // the handler's state for this loop
 
@@ -117,8 +117,10 @@ type Loop struct {
 	public published
 }
 
-// ID is the worker id; -1 on the control loop and on pure reactors.
-func (l *Loop) ID() int { return l.id }
+// ID is the worker id; -1 on the control loop and on pure reactors. Task
+// workers come after the workers, and so get other ids when the number of
+// workers changes. Any goroutine.
+func (l *Loop) ID() int { return int(l.id.Load()) }
 
 // IsTask says whether the loop runs tasks.
 func (l *Loop) IsTask() bool { return l.role&taskRole != 0 }
@@ -130,7 +132,8 @@ func (l *Loop) Engine() *Engine { return l.eng }
 func (l *Loop) Current() *Fiber { return l.cur }
 
 func newLoop(e *Engine, r role, id, idx int) (*Loop, error) {
-	l := &Loop{eng: e, role: r, id: id, idx: idx, Interrupt: new(atomic.Uint32)}
+	l := &Loop{eng: e, role: r, idx: idx, Interrupt: new(atomic.Uint32)}
+	l.id.Store(int32(id))
 	if r&controlRole != 0 && e.opts.ControlInterrupt != nil {
 		l.Interrupt = e.opts.ControlInterrupt
 	}

@@ -131,7 +131,7 @@ func (s *Session) send(from *Loop, data string) error {
 	if s.out.bytes >= opts.HighWater {
 		s.setFull(true)
 	}
-	if from == s.worker {
+	if from == s.worker.Load() {
 		if !s.dirty {
 			s.dirty = true
 			from.dirty = append(from.dirty, s)
@@ -240,7 +240,7 @@ func (s *Session) setFull(full bool) {
 	s.full = full
 	if !s.wetPosted {
 		s.wetPosted = true
-		s.worker.post(func(m *letters) { m.water = append(m.water, s) })
+		s.worker.Load().post(func(m *letters) { m.water = append(m.water, s) })
 	}
 }
 

@@ -173,7 +173,7 @@ func (l *Loop) stash() {
 // arrive dispatches one frame: straight into the callback where reactor and
 // worker are one and nothing of the session is before it, else into the inbox.
 func (l *Loop) arrive(f *Fiber, s *Session, data string) {
-	if s.worker == l && s.in.n == 0 {
+	if !s.split && s.in.n == 0 {
 		if s.running == 0 && !s.ended {
 			s.running++
 			l.deliver(f, s, event{kind: evData, data: data})
@@ -202,7 +202,7 @@ func (l *Loop) pushLocked(s *Session, ev event) {
 	}
 	s.in.push(ev)
 	if len(ev.data) > 0 {
-		s.worker.backlog.Add(int64(len(ev.data)))
+		s.worker.Load().backlog.Add(int64(len(ev.data)))
 	}
 	if !s.queued && (s.running == 0 || s.receiving) {
 		s.queued = true
@@ -220,7 +220,7 @@ func (l *Loop) pushEnd(s *Session, reason Reason) {
 
 // enqueue is dispatch's last step: at most one wake-up per worker and round.
 func (l *Loop) enqueue(s *Session) {
-	w := s.worker
+	w := s.worker.Load()
 	if w == l {
 		l.runq.push(s)
 		return
@@ -255,11 +255,11 @@ func (l *Loop) handOff() {
 func (l *Loop) checkBacklog(s *Session) {
 	o := l.eng.Limits()
 	s.lockIn()
-	before, list := s.pause, false
+	w, before, list := s.worker.Load(), s.pause, false
 	if s.in.n > o.InboxEvents || s.in.bytes.Load() > int64(o.InboxBytes) {
 		s.pause |= pauseInbox
 	}
-	if s.in.n > 0 && s.worker.backlog.Load() > o.WorkerBytes {
+	if s.in.n > 0 && w.backlog.Load() > o.WorkerBytes {
 		s.pause |= pauseWorker
 		list = !s.starved
 		s.starved = true
@@ -270,7 +270,6 @@ func (l *Loop) checkBacklog(s *Session) {
 		return
 	}
 	if list {
-		w := s.worker
 		w.starved.Lock()
 		w.starved.list = append(w.starved.list, s)
 		w.starved.Unlock()

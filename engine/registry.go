@@ -37,9 +37,9 @@ func (r *registry) remove(s *Session) {
 		s.eng.gone(s)
 	}
 	s.eng.open.Add(-1)
-	s.worker.sessions.Add(-1)
-	if s.reactor != s.worker {
-		s.reactor.sessions.Add(-1)
+	s.worker.Load().sessions.Add(-1)
+	if s.split {
+		s.reactor.Load().sessions.Add(-1)
 	}
 	delete(r.byID, s.id)
 	if s.prev == nil {

@@ -212,7 +212,7 @@ func (l *Loop) tellWater(s *Session) {
 // onReceive. timeout 0 waits without limit. Baton holder.
 func (f *Fiber) Recv(s *Session, timeout time.Duration) (string, error) {
 	l := f.loop
-	if s.worker != l {
+	if s.worker.Load() != l {
 		return "", ErrOtherWorker
 	}
 	s.lockIn()

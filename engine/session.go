@@ -29,8 +29,9 @@ const (
 type Session struct {
 	id        SessionID
 	eng       *Engine
-	reactor   *Loop // owns the socket
-	worker    *Loop // runs the callbacks
+	split     bool                 // reactor and worker are two loops: Process mode
+	reactor   atomic.Pointer[Loop] // owns the socket; written under mu, see move.go
+	worker    atomic.Pointer[Loop] // runs the callbacks; likewise
 	port      *Port
 	framer    frame.Framer
 	remote    netip.AddrPort
@@ -92,14 +93,15 @@ const (
 // ID is the session's id.
 func (s *Session) ID() SessionID { return s.id }
 
-// Worker is the loop that runs the session's callbacks.
-func (s *Session) Worker() *Loop { return s.worker }
+// Worker is the loop that runs the session's callbacks; another one later,
+// when the number of workers changes.
+func (s *Session) Worker() *Loop { return s.worker.Load() }
 
 // Port is the port through which the client came.
 func (s *Session) Port() *Port { return s.port }
 
 // ReactorID is the number of the loop that owns the socket.
-func (s *Session) ReactorID() int { return s.reactor.idx }
+func (s *Session) ReactorID() int { return s.reactor.Load().idx }
 
 // ByScript says whether a script closed the session. For onClose.
 func (s *Session) ByScript() bool {
@@ -139,7 +141,7 @@ func (s *Session) Info() Info {
 	return Info{
 		RemoteIP: s.remote.Addr().Unmap().String(), RemotePort: int(s.remote.Port()),
 		ServerPort: int(s.port.addr.Port()), Port: s.port.index, FD: s.fd,
-		ReactorID: s.reactor.idx, WorkerID: s.worker.id,
+		ReactorID: s.reactor.Load().idx, WorkerID: s.worker.Load().ID(),
 		Connected: s.connected, LastRecv: epoch.UnixNano() + s.lastRecv.Load(),
 		SendQueued: s.out.bytes, RecvQueued: int(s.in.bytes.Load()), Reason: s.reason,
 		IPv6: s.remote.Addr().Is6() && !s.remote.Addr().Is4In6(),
@@ -148,13 +150,13 @@ func (s *Session) Info() Info {
 
 // lockIn takes what guards the inbox: nothing where one loop does it all.
 func (s *Session) lockIn() {
-	if s.reactor != s.worker {
+	if s.split {
 		s.mu.Lock()
 	}
 }
 
 func (s *Session) unlockIn() {
-	if s.reactor != s.worker {
+	if s.split {
 		s.mu.Unlock()
 	}
 }

@@ -242,10 +242,10 @@ func balanced(t *testing.T, e *Engine) {
 	eventually(t, "all sessions are gone", func() bool { return e.open.Load() == 0 && e.sessions.len() == 0 })
 	for _, l := range e.roster.Load().all {
 		if n := l.sessions.Load(); n != 0 {
-			t.Errorf("loop %d/%d counts %d sessions", l.id, l.idx, n)
+			t.Errorf("loop %d/%d counts %d sessions", l.ID(), l.idx, n)
 		}
 		if n := l.backlog.Load(); n != 0 {
-			t.Errorf("loop %d/%d counts a backlog of %d bytes", l.id, l.idx, n)
+			t.Errorf("loop %d/%d counts a backlog of %d bytes", l.ID(), l.idx, n)
 		}
 		onLoop(l, func() {
 			if len(l.free) != len(l.slots) {
@@ -702,9 +702,9 @@ func TestCloseBeforeAdoption(t *testing.T) {
 		eventually(t, "the clients are sessions", func() bool { return e.sessions.len() == 9 })
 		for i, s := range e.Sessions(1, 0) {
 			s.mu.Lock()
-			s.reactor.mail.mu.Lock()
-			s.reactor.mail.adopts = slices.DeleteFunc(s.reactor.mail.adopts, func(a *Session) bool { return a == s })
-			s.reactor.mail.mu.Unlock()
+			s.reactor.Load().mail.mu.Lock()
+			s.reactor.Load().mail.adopts = slices.DeleteFunc(s.reactor.Load().mail.adopts, func(a *Session) bool { return a == s })
+			s.reactor.Load().mail.mu.Unlock()
 			s.mu.Unlock()
 			s.send(nil, "hello")
 			s.Close(ServerClosed, i%2 == 0)
@@ -714,7 +714,7 @@ func TestCloseBeforeAdoption(t *testing.T) {
 			onLoop(l, func() {})
 		}
 		for _, s := range e.Sessions(1, 0) {
-			s.reactor.post(func(m *letters) { m.adopts = append(m.adopts, s) })
+			s.reactor.Load().post(func(m *letters) { m.adopts = append(m.adopts, s) })
 		}
 		for _, c := range late {
 			io.ReadAll(c)
