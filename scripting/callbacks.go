@@ -155,7 +155,7 @@ func (in *Instance) logError(what string, fd engine.SessionID, err *vm.Error) {
 	if !ok {
 		return
 	}
-	attrs := []any{"event", what, "worker", in.loop.ID(), "generation", in.gen.id}
+	attrs := []any{"event", what, "worker", in.number, "generation", in.gen.id}
 	if fd != 0 {
 		attrs = append(attrs, "fd", uint64(fd))
 	}
@@ -229,6 +229,8 @@ func (h *Host) Panicked(f *engine.Fiber, value any, stack []byte) {
 func (h *Host) replace(f *engine.Fiber, old *Instance, why string) {
 	l := old.loop
 	old.stage = dead // never closed: whoever still runs there may touch it once more
+	old.gen.alive.Add(-1)
+	delete(seatOf(l).draining, old)
 	old.stopTimers()
 	l.CancelIf(errLost, func(f *engine.Fiber) bool {
 		c, ok := f.Data.(*call)
@@ -238,6 +240,13 @@ func (h *Host) replace(f *engine.Fiber, old *Instance, why string) {
 		return
 	}
 	in := h.newInstance(old.gen, l)
+	in.number = old.number
+	in.server.setFixed()
+	for i, other := range old.gen.instances {
+		if other == old {
+			old.gen.instances[i] = in
+		}
+	}
 	seatOf(l).live = in
 	if err := in.runTop(); err != nil {
 		in.failed(f, "top level", 0, err)
@@ -255,7 +264,7 @@ func (h *Host) replace(f *engine.Fiber, old *Instance, why string) {
 		}
 		in.started = true
 	})
-	h.workerError(l.ID(), why)
+	h.workerError(in.number, why)
 }
 
 // workerError runs onWorkerError in the control VM.

@@ -20,18 +20,22 @@ const (
 	evTask
 	evFinish
 	evError
+	evWorkerExit
+	evBeforeReload
+	evAfterReload
 	numEvents
 )
 
 var eventNames = [numEvents]string{
 	"Start", "Shutdown", "WorkerStart", "WorkerStop", "WorkerError",
 	"Connect", "Receive", "Close", "BufferFull", "BufferEmpty", "Task", "Finish", "Error",
+	"WorkerExit", "BeforeReload", "AfterReload",
 }
 
 // laterEvents have a meaning that this version does not give them yet.
 var laterEvents = []string{
-	"Packet", "PipeMessage", "Timer", "WorkerExit", "ManagerStart", "ManagerStop",
-	"BeforeShutdown", "BeforeReload", "AfterReload", "Request", "Message", "Open", "HandShake", "Disconnect",
+	"Packet", "PipeMessage", "Timer", "ManagerStart", "ManagerStop",
+	"BeforeShutdown", "Request", "Message", "Open", "HandShake", "Disconnect",
 	"BeforeHandshakeResponse",
 }
 

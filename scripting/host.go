@@ -34,6 +34,9 @@ type Options struct {
 	Modules  []Module
 	Out      io.Writer // what print writes to
 	NoReload bool      // do not watch the script
+	// Applied, if any, is called when a reload has changed settings, for those
+	// that the process as a whole answers to: log_level, log_file, memory_limit.
+	Applied func(*Settings)
 }
 
 // Host is one server: a script, its generations, and the engine they live on.
@@ -44,6 +47,7 @@ type Host struct {
 	flags      []given
 	modules    []Module
 	noReload   bool
+	applied    func(*Settings)
 
 	outMu sync.Mutex
 	out   io.Writer
@@ -58,8 +62,11 @@ type Host struct {
 	stores      sync.Map                   // engine.SessionID -> *store
 	shared      sharedObjects
 
-	reloads     chan string
-	failedFiles []string // what the last failed reload had read; the reloader's
+	wishes      wishes
+	saves       chan struct{} // cap 1: files have changed since the last build
+	failedFiles []string      // what the last failed reload had read; the reloader's
+	draining    []*Generation // replaced, oldest first; the reloader's
+	lastReload  atomic.Pointer[ReloadReport]
 	stopCode    chan int
 	stopping    atomic.Bool
 	done        chan struct{} // closed when stopping: the reloader ends, and nobody waits for a start
@@ -87,9 +94,9 @@ func New(o Options) (*Host, error) {
 	if err != nil {
 		return nil, &LoadError{Faults: []string{err.Error()}}
 	}
-	h := &Host{script: path, scriptName: filepath.Base(path), args: o.Args, modules: o.Modules, noReload: o.NoReload,
+	h := &Host{script: path, scriptName: filepath.Base(path), args: o.Args, modules: o.Modules, noReload: o.NoReload, applied: o.Applied,
 		out: o.Out, log: slog.New(slog.DiscardHandler), controlWord: new(atomic.Uint32),
-		reloads: make(chan string, 1), stopCode: make(chan int, 1), done: make(chan struct{})}
+		wishes: wishes{come: make(chan struct{}, 1)}, saves: make(chan struct{}, 1), stopCode: make(chan int, 1), done: make(chan struct{})}
 	for _, f := range o.Flags {
 		h.flags = append(h.flags, given{f[0], flagValue(f[1]), "command line"})
 	}
@@ -170,7 +177,7 @@ func (h *Host) Start(log *slog.Logger) error {
 		e.Control().Data = &seat{live: g.control}
 		g.control.settle(e.Control())
 	})
-	if verr := h.warm(g); verr != nil {
+	if verr := h.warm(g, h.loops(), nil); verr != nil {
 		h.discard(g)
 		if h.stopping.Load() {
 			return ErrInterrupted
@@ -178,14 +185,15 @@ func (h *Host) Start(log *slog.Logger) error {
 		e.Stop()
 		return &LoadError{Err: verr}
 	}
-	h.swap(nil, g)
+	h.swap(nil, g, nil)
 	h.event(g.control, evStart)
 	if h.stopping.Load() {
 		return ErrInterrupted
 	}
 	e.Accept()
-	h.work.Add(1)
-	go h.reloader(w)
+	h.work.Add(2)
+	go h.watchFiles(w)
+	go (&reloader{h: h}).run(w)
 	w = nil
 	return nil
 }
@@ -250,9 +258,13 @@ func (h *Host) stop() []string {
 	grace := time.After(h.Settings().MaxWait)
 	for _, l := range h.loops() {
 		h.spawnWait(l, grace, func(f *engine.Fiber) {
-			if in := seatOf(l).live; in != nil {
-				in.stopTimers()
+			s := seatOf(l)
+			for in := range s.draining {
 				in.runStop(f)
+			}
+			if s.live != nil {
+				s.live.stopTimers()
+				s.live.runStop(f)
 			}
 		})
 	}

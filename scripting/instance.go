@@ -43,7 +43,8 @@ type Instance struct {
 	subs   map[*Subscription]bool
 	fibers map[uint64]*fiberState // those whose id the script knows
 
-	id      lua.LValue // worker id, boxed once
+	number  int        // worker id; -1 in the control VM
+	id      lua.LValue // the same, boxed once
 	reactor []lua.LValue
 
 	calls      []*call // pool
@@ -55,6 +56,8 @@ type Instance struct {
 	stopping   bool      // onWorkerStop is to run when underWay is 0
 	storm      storm
 	drainTimer engine.Timer // reload_drain_time
+	exitTimer  engine.Timer // onWorkerExit waits for long
+	last       func()       // called when the instance has closed
 }
 
 // call is one callback being run.
@@ -74,7 +77,7 @@ func (c *call) Where() string {
 	if name == "" {
 		name = c.ev.String()
 	}
-	where := fmt.Sprintf("%s (worker %d, generation %d)", name, c.in.loop.ID(), c.in.gen.id)
+	where := fmt.Sprintf("%s (worker %d, generation %d)", name, c.in.number, c.in.gen.id)
 	if c.at != nil {
 		if at := c.in.vm.Place(c.at); at != "" {
 			where += " at " + at
@@ -85,11 +88,13 @@ func (c *call) Where() string {
 
 // newInstance makes a VM with Swoon's globals and modules, nothing run yet.
 func (h *Host) newInstance(g *Generation, l *engine.Loop) *Instance {
-	in := &Instance{host: h, gen: g, loop: l, timers: newTimers()}
+	in := &Instance{host: h, gen: g, loop: l, number: -1, timers: newTimers()}
+	g.alive.Add(1)
 	o := vm.Options{Host: in, Script: h.script, Args: h.args, Loader: g.loader, Dir: g.loader.Dir(), Interrupt: h.controlWord}
 	if l != nil {
 		o.Interrupt = l.Interrupt
 		in.task = l.IsTask()
+		in.number = l.ID()
 	}
 	in.vm = vm.New(o)
 	in.decl = &declaration{}

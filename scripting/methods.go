@@ -29,7 +29,7 @@ var serverMethods = []method{
 	{"after", []Param{{"ms", "number"}, {"callback", "function"}, {"...", "any"}}, "Call callback(...) once, after ms milliseconds.", (*Instance).doAfter},
 	{"clearTimer", []Param{{"id", "number"}}, "Stop a timer of this worker.", (*Instance).doClearTimer},
 	{"stats", nil, "Counters of the server, as a table.", (*Instance).doStats},
-	{"reload", nil, "Load the script again.", (*Instance).doReload},
+	{"reload", []Param{{"only_task", "boolean?"}}, "Load the script again; with only_task, on the task workers alone.", (*Instance).doReload},
 	{"shutdown", nil, "Stop the server gracefully.", (*Instance).doShutdown},
 	{"getLastError", nil, "The number of the last failure of a server method on this worker.", (*Instance).doLastError},
 	{"getWorkerId", nil, "The id of this worker; false in the control VM.", (*Instance).doWorkerID},
@@ -255,7 +255,7 @@ func (in *Instance) doStats(L *lua.LState) int {
 
 func (in *Instance) doReload(L *lua.LState) int {
 	in.mustRun(L, "server:reload")
-	in.host.Reload("server:reload")
+	in.host.Reload("server:reload", L.ToBool(2))
 	L.Push(lua.LTrue)
 	return 1
 }
@@ -273,7 +273,7 @@ func (in *Instance) doLastError(L *lua.LState) int {
 }
 
 func (in *Instance) doWorkerID(L *lua.LState) int {
-	if in.loop == nil || in.loop.ID() < 0 {
+	if in.number < 0 {
 		L.Push(lua.LFalse)
 	} else {
 		L.Push(in.id)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"swoon/engine"
@@ -15,39 +16,185 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// Whatever asks for a reload, a saved file, a signal, server:reload(), takes
-// one path: the reloader, one goroutine that builds, warms, swaps, one after
-// the other. What is asked for while it works is done once, afterwards. A stop
-// ends it between two steps.
+// Whatever asks for a reload, a saved file, a signal, server:reload(), the
+// control socket, takes one path: the reloader, one goroutine that builds,
+// warms and swaps, one generation after the other.
+
+// reloadPhase is where the reloader stands. Generations that drain are no
+// phase: any number up to maxDraining does so meanwhile.
+type reloadPhase uint8
 
 const (
 	quietTime = 20 * time.Millisecond  // a save is over when nothing changed for so long
 	loudTime  = 500 * time.Millisecond // but it is not waited for longer
 )
 
+const (
+	serving   reloadPhase = iota // nothing to do
+	building                     // files, the control VM's top level, settings
+	warmingUp                    // every worker's top level and onWorkerStart
+	swapping                     // loop by loop; cannot fail any more
+)
+
+// asked is what may come while the reloader is in a phase.
+type asked uint8
+
+const (
+	saved   asked = iota // a file has changed
+	called               // a signal, server:reload(), the control socket
+	stopped              // the server is to stop
+)
+
+// reaction is what the reloader does about it.
+type reaction uint8
+
+const (
+	begins reaction = iota // a reload, at once
+	after                  // a reload, once, when this one is over
+	again                  // give this one up and begin with the new files
+	ends                   // give this one up and end
+	finish                 // finish this one, then end
+)
+
+// reactions is what may happen when. A save during a warm gives it up: what
+// warms is old already. It does so once; a warm that has been started over goes
+// on, or a script that is saved for ever would never go live.
+var reactions = [...][3]reaction{
+	//          saved  called stopped
+	serving:   {begins, begins, ends},
+	building:  {after, after, ends},
+	warmingUp: {again, after, ends},
+	swapping:  {after, after, finish},
+}
+
+// reloadRequest is one or more wishes for a reload.
+type reloadRequest struct {
+	why     []string
+	files   []string
+	tasks   bool // the task workers only
+	replies []chan ReloadReport
+}
+
 // Reload asks for a reload. Any goroutine.
-func (h *Host) Reload(why string) {
+func (h *Host) Reload(why string, tasksOnly bool) {
+	h.wishes.add(reloadRequest{why: []string{why}, tasks: tasksOnly})
+}
+
+// ReloadAndWait asks for a reload and waits until it has gone live or failed.
+func (h *Host) ReloadAndWait(why string, tasksOnly bool) ReloadReport {
+	reply := make(chan ReloadReport, 1)
+	h.wishes.add(reloadRequest{why: []string{why}, tasks: tasksOnly, replies: []chan ReloadReport{reply}})
 	select {
-	case h.reloads <- why:
-	default: // one is asked for already, and has not begun
+	case r := <-reply:
+		return r
+	case <-h.done:
+		return ReloadReport{Generation: h.gen.Load().id, Why: why, At: time.Now(), Phase: "start", Error: "the server is stopping"}
 	}
 }
 
-func (h *Host) reloader(w *watcher) {
+// LastReload is the report of the last reload that was tried; ok is false
+// before the first. Any goroutine.
+func (h *Host) LastReload() (r ReloadReport, ok bool) {
+	if p := h.lastReload.Load(); p != nil {
+		return *p, true
+	}
+	return ReloadReport{}, false
+}
+
+// wishes are the reloads asked for and not begun. What is asked for twice is
+// done once.
+type wishes struct {
+	mu   sync.Mutex
+	next *reloadRequest
+	come chan struct{} // cap 1
+}
+
+func (w *wishes) add(r reloadRequest) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n := w.next; n != nil {
+		for _, why := range r.why {
+			if !contains(n.why, why) {
+				n.why = append(n.why, why)
+			}
+		}
+		for _, f := range r.files {
+			if !contains(n.files, f) {
+				n.files = append(n.files, f)
+			}
+		}
+		n.tasks = n.tasks && r.tasks
+		n.replies = append(n.replies, r.replies...)
+	} else {
+		w.next = &r
+	}
+	select {
+	case w.come <- struct{}{}:
+	default: // the reloader has been told
+	}
+}
+
+func (w *wishes) take() *reloadRequest {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := w.next
+	w.next = nil
+	return r
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// reloader is the state of the goroutine that reloads.
+type reloader struct {
+	h        *Host
+	phase    reloadPhase
+	failures int // reloads that failed since one succeeded
+	restarts int // warms given up for newer files, in a row
+}
+
+// run reloads until the server stops.
+func (r *reloader) run(w *watcher) {
+	h := r.h
+	defer h.work.Done()
+	for {
+		select {
+		case <-h.done:
+			return
+		case <-h.wishes.come:
+		}
+		for req := h.wishes.take(); req != nil && !h.stopping.Load(); req = h.wishes.take() {
+			report := r.reload(req)
+			for _, reply := range req.replies {
+				reply <- report
+			}
+			w.follow(h.Files())
+		}
+	}
+}
+
+// watchFiles turns changes of files into wishes, until the server stops.
+func (h *Host) watchFiles(w *watcher) {
 	defer h.work.Done()
 	defer w.close()
 	for {
 		select {
 		case <-h.done:
 			return
-		case why := <-h.reloads:
-			h.reload(why)
-			w.follow(h.Files())
 		case ev, ok := <-w.events():
 			if ok && w.concerns(ev) {
 				name := w.settle(ev, h.done)
-				h.reload("saved " + name)
-				w.follow(h.Files())
+				h.wishes.add(reloadRequest{why: []string{"saved " + name}, files: []string{name}})
+				select {
+				case h.saves <- struct{}{}:
+				default:
+				}
 			}
 		case err, ok := <-w.errors():
 			if ok {
@@ -57,58 +204,169 @@ func (h *Host) reloader(w *watcher) {
 	}
 }
 
-// reload makes the next generation, or leaves everything as it is and says why.
-func (h *Host) reload(why string) {
-	begun := time.Now()
-	old := h.gen.Load()
-	refuse := func(phase string, err error) {
-		text := err.Error()
-		var script *vm.Error
-		if errors.As(err, &script) {
-			text = script.Full()
-		}
-		h.log.Error(fmt.Sprintf("reload failed, generation %d goes on: %s: %s", old.id, phase, text), "why", why)
-	}
-	g := h.newGeneration()
-	if _, err := g.loader.Load(h.script); err != nil {
-		h.remember(g)
-		refuse("load", err)
-		return
-	}
-	if err := h.declare(g); err != nil {
-		h.remember(g)
-		refuse("top level", err)
-		return
-	}
-	if diff := changeTexts(old.settings.changesTo(g.settings)); len(diff) > 0 {
-		h.dropControl(g)
-		refuse("settings", fmt.Errorf("these settings cannot change while the server runs, restart it: %s", strings.Join(diff, "; ")))
-		return
-	}
-	if h.stopping.Load() {
-		h.dropControl(g)
-		return
-	}
-	if err := h.warm(g); err != nil && !h.stopping.Load() {
-		h.remember(g)
-		h.discard(g)
-		h.dropControl(g)
-		refuse("onWorkerStart", err)
-		return
-	}
-	if h.stopping.Load() {
-		h.discard(g)
-		h.dropControl(g)
-		return
-	}
-	g.bindPorts(old.ports)
-	h.swap(old, g)
-	h.log.Info("reloaded", "generation", g.id, "why", why, "took", time.Since(begun).Round(100*time.Microsecond))
+// attempt is one reload under way.
+type attempt struct {
+	*reloader
+	req    *reloadRequest
+	report ReloadReport
+	old, g *Generation
+	diff   []difference
+	crew   []*engine.Loop
 }
 
-// remember keeps watching what a failed generation has read: the next save may
-// repair a module that the running one does not have.
-func (h *Host) remember(g *Generation) { h.failedFiles = g.loader.Files() }
+// reload makes the next generation and puts it in the place of the old, or
+// leaves everything as it is and says why.
+func (r *reloader) reload(req *reloadRequest) ReloadReport {
+	h := r.h
+	a := &attempt{reloader: r, req: req, old: h.gen.Load()}
+	a.report = ReloadReport{Generation: a.old.id, Why: strings.Join(req.why, ", "), Files: req.files, TasksOnly: req.tasks, At: time.Now()}
+	defer func() { r.phase = serving }()
+
+	r.phase = building
+	select {
+	case <-h.saves: // what was saved before now is what is built
+	default:
+	}
+	if phase, err := a.build(); err != nil {
+		return a.failed(phase, err)
+	}
+	a.report.Build = time.Since(a.report.At)
+	if h.stopping.Load() {
+		return a.givenUp(errStopped)
+	}
+
+	r.phase = warmingUp
+	if err := a.warm(); err == errStopped || err == errSuperseded {
+		return a.givenUp(err)
+	} else if err != nil {
+		return a.failed("onWorkerStart", err)
+	}
+	r.restarts = 0
+	a.report.Warm = time.Since(a.report.At) - a.report.Build
+
+	r.phase = swapping
+	begun := time.Now()
+	a.swap()
+	a.report.Swap = time.Since(begun)
+	a.report.Took = time.Since(a.report.At)
+	a.report.OK, a.report.Generation = true, a.g.id
+	a.report.Recovered, r.failures = r.failures, 0
+	h.lastReload.Store(&a.report)
+	a.logSuccess()
+	if !req.tasks {
+		h.reloadEvent(a.g.control, evAfterReload, a.g.id, &a.report)
+	}
+	return a.report
+}
+
+// build loads the files, runs the top level in a new control VM, and compares
+// the settings.
+func (a *attempt) build() (phase string, err error) {
+	h := a.h
+	a.g = h.newGeneration()
+	if _, err := a.g.loader.Load(h.script); err != nil {
+		return "load", err
+	}
+	if err := h.declare(a.g); err != nil {
+		return "top level", err
+	}
+	a.diff = a.old.settings.changesTo(a.g.settings)
+	a.report.Changes = changeTexts(a.diff)
+	if no := refused(a.diff); no != "" {
+		return "settings", fmt.Errorf("these cannot change while the server runs, restart it: %s", no)
+	}
+	if a.req.tasks && len(a.diff) > 0 {
+		return "settings", fmt.Errorf("a reload of the task workers alone changes no settings, reload all: %s", strings.Join(a.report.Changes, ", "))
+	}
+	return "", nil
+}
+
+// warm makes the instances of every loop that is to get one.
+func (a *attempt) warm() *vm.Error {
+	h := a.h
+	a.crew = h.loops()
+	if a.req.tasks {
+		a.crew = h.engine.TaskWorkers()
+	}
+	var newer <-chan struct{}
+	if reactions[a.phase][saved] == again && a.restarts == 0 {
+		newer = h.saves
+	}
+	err := h.warm(a.g, a.crew, newer)
+	if err == errSuperseded {
+		a.restarts++
+	}
+	return err
+}
+
+// swap puts the new generation in the place of the old.
+func (a *attempt) swap() {
+	h := a.h
+	if a.req.tasks {
+		a.g.bindPorts(a.old.ports)
+		a.report.Draining = h.swap(nil, a.g, nil)
+		h.dropControl(a.g) // it has nothing to control: events stay with the old one
+		h.limitDraining()
+		return
+	}
+	h.reloadEvent(a.old.control, evBeforeReload, a.g.id, &a.report)
+	h.apply(a.old, a.g, a.diff)
+	a.report.Draining = h.swap(a.old, a.g, nil)
+	h.limitDraining()
+}
+
+// failed reports why the old generation goes on, and undoes what was made.
+func (a *attempt) failed(phase string, err error) ReloadReport {
+	h := a.h
+	h.failedFiles = a.g.loader.Files() // the next save may repair a module that the running one does not have
+	h.discard(a.g)
+	h.dropControl(a.g)
+	a.failures++
+	text := err.Error()
+	var script *vm.Error
+	if errors.As(err, &script) {
+		text = script.Full()
+	}
+	a.report.Phase, a.report.Error, a.report.Took = phase, text, time.Since(a.report.At)
+	h.lastReload.Store(&a.report)
+	h.log.Error(a.report.String(), "why", a.report.Why)
+	return a.report
+}
+
+// givenUp undoes what was made for a reload that nobody waits for any more:
+// the server stops, or newer files are there.
+func (a *attempt) givenUp(why *vm.Error) ReloadReport {
+	h := a.h
+	h.discard(a.g)
+	h.dropControl(a.g)
+	a.report.Phase, a.report.Error, a.report.Took = "warm", why.Message, time.Since(a.report.At)
+	if why == errSuperseded {
+		h.log.Info("reload begins again: "+why.Message, "why", a.report.Why)
+		h.wishes.add(*a.req)
+		a.req.replies = nil // they wait for that one
+	}
+	return a.report
+}
+
+func (a *attempt) logSuccess() {
+	r := &a.report
+	attrs := []any{"generation", r.Generation, "why", r.Why}
+	add := func(key string, v any) { attrs = append(attrs, key, v) }
+	if r.TasksOnly {
+		add("what", "task workers")
+	}
+	if r.Recovered > 0 {
+		add("recovered", "after "+count(r.Recovered, "failed reload"))
+	}
+	if len(r.Changes) > 0 {
+		add("changes", strings.Join(r.Changes, ", "))
+	}
+	add("build", ms(r.Build))
+	add("warm", ms(r.Warm))
+	add("swap", ms(r.Swap))
+	add("draining", r.Draining)
+	a.h.log.Info("reloaded", attrs...)
+}
 
 // declare runs the top level in a new control VM, on the control loop.
 func (h *Host) declare(g *Generation) error {
@@ -130,23 +388,14 @@ func (h *Host) declare(g *Generation) error {
 		}
 		g.settings, err = settings, nil
 	})
-	err := <-result
-	if err != nil {
-		h.dropControl(g)
-	}
-	return err
-}
-
-func (h *Host) dropControl(g *Generation) {
-	if g.control != nil {
-		h.onLoop(h.engine.Control(), g.control.close)
-	}
+	return <-result
 }
 
 // watcher tells when a file of the script changes. A nil fs watches nothing.
 type watcher struct {
 	fs    *fsnotify.Watcher
 	log   *slog.Logger
+	mu    sync.Mutex
 	files map[string]bool
 	dirs  map[string]bool
 	extra func() []string
@@ -173,6 +422,8 @@ func (w *watcher) follow(files []string) {
 	if w.fs == nil {
 		return
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.files = map[string]bool{}
 	for _, f := range append(files, w.extra()...) {
 		abs, err := filepath.Abs(f)
@@ -206,6 +457,8 @@ func (w *watcher) errors() chan error {
 
 // concerns says whether the event is a new content of a file we have read.
 func (w *watcher) concerns(ev fsnotify.Event) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	return w.files[ev.Name] && ev.Op&(fsnotify.Write|fsnotify.Create|fsnotify.Rename) != 0
 }
 

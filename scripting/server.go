@@ -88,12 +88,9 @@ func (so *serverObject) setFixed() {
 		"master_pid":  lua.LNumber(os.Getpid()),
 		"manager_pid": lua.LNumber(os.Getpid()),
 		"worker_pid":  lua.LNumber(os.Getpid()),
-		"worker_id":   lua.LNumber(-1),
+		"worker_id":   lua.LNumber(in.number),
 		"taskworker":  lua.LBool(in.task),
 		"generation":  lua.LNumber(in.gen.id),
-	}
-	if in.loop != nil {
-		fixed["worker_id"] = lua.LNumber(in.loop.ID())
 	}
 	in.id = fixed["worker_id"]
 	for name, v := range fixed {

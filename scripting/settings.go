@@ -27,6 +27,7 @@ type Settings struct {
 	CloseTimeout  time.Duration
 	MaxWait       time.Duration
 	DrainTime     time.Duration
+	ReloadAsync   bool
 	MaxCoroutine  int
 	TaskQueue     int
 	TaskCoroutine bool
@@ -63,7 +64,7 @@ func defaultSettings() *Settings {
 	return &Settings{
 		PortSettings: defaultPort(), Mode: engine.Base, Workers: runtime.GOMAXPROCS(0),
 		MaxConnection: engine.DefaultMaxSessions, MaxExecution: engine.DefaultMaxStretch,
-		CloseTimeout: engine.DefaultCloseTime, MaxWait: engine.DefaultDrainTime, DrainTime: 60 * time.Second,
+		CloseTimeout: engine.DefaultCloseTime, MaxWait: engine.DefaultDrainTime, DrainTime: 60 * time.Second, ReloadAsync: true,
 		MemoryLimit: defaultMemoryLimit(), MaxCoroutine: engine.DefaultMaxFibers, TaskQueue: engine.DefaultTaskQueue, HotReload: true,
 		LogLevel: slog.LevelInfo, Given: map[string]lua.LValue{},
 	}

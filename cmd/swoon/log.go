@@ -22,13 +22,15 @@ import (
 type lineHandler struct {
 	mu    *sync.Mutex
 	w     io.Writer
-	level slog.Level
+	level *slog.LevelVar
 	color bool
 	attrs string
 }
 
-func openLog(s *scripting.Settings) (*slog.Logger, func(), error) {
-	h := &lineHandler{mu: new(sync.Mutex), w: os.Stderr, level: s.LogLevel, color: isTerminal(os.Stderr)}
+// openLog makes the log. level can be changed later.
+func openLog(s *scripting.Settings, level *slog.LevelVar) (*slog.Logger, func(), error) {
+	level.Set(s.LogLevel)
+	h := &lineHandler{mu: new(sync.Mutex), w: os.Stderr, level: level, color: isTerminal(os.Stderr)}
 	closer := func() {}
 	if s.LogFile != "" {
 		f, err := os.OpenFile(s.LogFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
@@ -46,7 +48,7 @@ func isTerminal(f *os.File) bool {
 	return err == nil && os.Getenv("NO_COLOR") == ""
 }
 
-func (h *lineHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
+func (h *lineHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level.Level() }
 
 func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	var b bytes.Buffer

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -72,15 +73,28 @@ func serve(o scripting.Options) int {
 		debug.SetGCPercent(400)
 	}
 	signal.Ignore(syscall.SIGPIPE) // print to a closed pipe must not end the server
+	var level slog.LevelVar
+	memory := func(s *scripting.Settings) {
+		if os.Getenv("GOMEMLIMIT") != "" {
+			return
+		}
+		limit := int64(math.MaxInt64)
+		if s.MemoryLimit > 0 {
+			limit = int64(s.MemoryLimit)
+		}
+		debug.SetMemoryLimit(limit) // collect more eagerly before the limit is reached
+	}
+	o.Applied = func(s *scripting.Settings) {
+		level.Set(s.LogLevel)
+		memory(s)
+	}
 	h, err := scripting.New(o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return exitFor(err)
 	}
-	if limit := h.Settings().MemoryLimit; limit > 0 && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(limit)) // collect more eagerly before the limit is reached
-	}
-	log, closeLog, err := openLog(h.Settings())
+	memory(h.Settings())
+	log, closeLog, err := openLog(h.Settings(), &level)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "swoon: %v\n", err)
 		return exitScript
@@ -89,7 +103,7 @@ func serve(o scripting.Options) int {
 	slog.SetDefault(log)
 
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGQUIT)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGQUIT)
 	go handle(signals, h)
 
 	if err := h.Start(log); err != nil && !errors.Is(err, scripting.ErrInterrupted) {
@@ -113,7 +127,9 @@ func handle(signals <-chan os.Signal, h *scripting.Host) {
 	for s := range signals {
 		switch s {
 		case syscall.SIGUSR1:
-			h.Reload("SIGUSR1")
+			h.Reload("SIGUSR1", false)
+		case syscall.SIGUSR2:
+			h.Reload("SIGUSR2", true)
 		case syscall.SIGQUIT:
 			h.Dump(os.Stderr)
 		default:

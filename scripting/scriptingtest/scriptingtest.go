@@ -119,7 +119,7 @@ func (s *Server) Reload(script string) bool {
 		s.t.Fatal(err)
 	}
 	done, failed := s.Log.Count("reloaded generation="), s.Log.Count("reload failed, ")
-	s.Host.Reload("test")
+	s.Host.Reload("test", false)
 	for end := time.Now().Add(Patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if s.Log.Count("reloaded generation=") > done {
 			return true
