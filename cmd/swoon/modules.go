@@ -4,6 +4,7 @@ import (
 	"swoon/scripting"
 	"swoon/stdlib/co"
 	"swoon/stdlib/json"
+	"swoon/stdlib/pack"
 	"swoon/stdlib/swoole"
 	"swoon/stdlib/timer"
 )
@@ -12,6 +13,7 @@ import (
 var modules = []scripting.Module{
 	co.Module,
 	json.Module,
+	pack.Module,
 	swoole.Module,
 	timer.Module,
 }
