@@ -106,9 +106,10 @@ func (h *Host) Water(f *engine.Fiber, s *engine.Session, full bool) {
 }
 
 // sessionFailed applies error_policy: what was sent is flushed, the backlog
-// dropped, the session closed.
+// dropped, the session closed. A session whose callback was cut by a reload
+// stays: its script did nothing wrong.
 func (in *Instance) sessionFailed(f *engine.Fiber, s *engine.Session, ev event, err *vm.Error) {
-	if !in.gen.settings.KeepOnError {
+	if !in.gen.settings.KeepOnError && f.Cancelled() != errReplaced {
 		reason := engine.ErrorInCallback
 		if f.Cancelled() != nil && in.host.stopping.Load() {
 			reason = engine.ShutdownReason // it was we who ended the callback
