@@ -30,6 +30,7 @@ var serverMethods = []method{
 	{"clearTimer", []Param{{"id", "number"}}, "Stop a timer of this worker.", (*Instance).doClearTimer},
 	{"stats", nil, "Counters of the server, as a table.", (*Instance).doStats},
 	{"reload", []Param{{"only_task", "boolean?"}}, "Load the script again; with only_task, on the task workers alone.", (*Instance).doReload},
+	{"watch", []Param{{"path", "string"}}, "Load the script again when this file changes, too. A relative path starts at the script.", (*Instance).doWatch},
 	{"shutdown", nil, "Stop the server gracefully.", (*Instance).doShutdown},
 	{"getLastError", nil, "The number of the last failure of a server method on this worker.", (*Instance).doLastError},
 	{"getWorkerId", nil, "The id of this worker; false in the control VM.", (*Instance).doWorkerID},

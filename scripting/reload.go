@@ -14,6 +14,7 @@ import (
 	"swoon/scripting/vm"
 
 	"github.com/fsnotify/fsnotify"
+	lua "github.com/yuin/gopher-lua"
 )
 
 // Whatever asks for a reload, a saved file, a signal, server:reload(), the
@@ -128,6 +129,11 @@ func (w *wishes) add(r reloadRequest) {
 	} else {
 		w.next = &r
 	}
+	w.nudge()
+}
+
+// nudge makes the reloader look what is to be watched.
+func (w *wishes) nudge() {
 	select {
 	case w.come <- struct{}{}:
 	default: // the reloader has been told
@@ -174,9 +180,19 @@ func (r *reloader) run(w *watcher) {
 			for _, reply := range req.replies {
 				reply <- report
 			}
-			w.follow(h.Files())
 		}
+		w.follow(h.Files())
 	}
+}
+
+// doWatch is server:watch.
+func (in *Instance) doWatch(L *lua.LState) int {
+	in.gen.loader.Note(L.CheckString(2))
+	if in.stage == live {
+		in.host.wishes.nudge()
+	}
+	L.Push(lua.LTrue)
+	return 1
 }
 
 // watchFiles turns changes of files into wishes, until the server stops.

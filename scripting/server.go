@@ -39,7 +39,7 @@ var methodAliases = map[string]string{
 // laterMethods are on the API page, and not in this version.
 var laterMethods = strings.Fields(`sendto sendfile sendwait pause resume confirm protect bind
 	taskwait taskWaitMulti taskCo sendMessage defer stop addtimer deltimer heartbeat getWorkerStatus
-	broadcast watch addProcess addCommand command getSocket getCallback`)
+	broadcast addProcess addCommand command getSocket getCallback`)
 
 func newServerObject(in *Instance) *serverObject {
 	L := in.vm.State()
