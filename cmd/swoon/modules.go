@@ -7,6 +7,7 @@ import (
 	"swoon/stdlib/pack"
 	"swoon/stdlib/swoole"
 	"swoon/stdlib/timer"
+	"swoon/stdlib/url"
 )
 
 // modules are the Lua modules of a script, one line each.
@@ -16,4 +17,5 @@ var modules = []scripting.Module{
 	pack.Module,
 	swoole.Module,
 	timer.Module,
+	url.Module,
 }
