@@ -131,6 +131,7 @@ var playCommands = map[string]command{
 	"mark":    act(0, (*play).mark),
 	"steady":  act(0, (*play).steady),
 	"exits": act(1, func(p *play, ts *testscript.TestScript, neg bool, args []string) {
+		p.server.quiet = true
 		if code := p.server.stop(p.t, syscall.SIGTERM); strconv.Itoa(code) != args[0] {
 			ts.Fatalf("exit code %d", code)
 		}
