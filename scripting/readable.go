@@ -20,7 +20,3 @@ func ReadTable(L *lua.LState, v lua.LValue) (t *lua.LTable, ok bool) {
 	p.st.mu.Unlock()
 	return toLua(L, data).(*lua.LTable), true
 }
-
-// DidYouMean suggests the name nearest to a mistyped one, as text to put behind
-// a message, or nothing.
-func DidYouMean(name string, names []string) string { return didYouMean(name, names) }

@@ -5,6 +5,7 @@ import (
 	"swoon/stdlib/co"
 	"swoon/stdlib/json"
 	"swoon/stdlib/pack"
+	"swoon/stdlib/regex"
 	"swoon/stdlib/swoole"
 	"swoon/stdlib/timer"
 	"swoon/stdlib/url"
@@ -15,6 +16,7 @@ var modules = []scripting.Module{
 	co.Module,
 	json.Module,
 	pack.Module,
+	regex.Module,
 	swoole.Module,
 	timer.Module,
 	url.Module,

@@ -146,7 +146,7 @@ func doBuild(_ *scripting.Instance, L *lua.LState) int {
 				return true
 			}
 		}
-		vm.Raise(L, "url.build: there is no part '%s'%s", k.String(), scripting.DidYouMean(k.String(), partNames))
+		vm.Raise(L, "url.build: there is no part '%s'%s", k.String(), scripting.Suggest(k.String(), partNames))
 		return false
 	})
 	p := parts{port: -1}

@@ -115,7 +115,7 @@ func (s *Set) Done() {
 			}
 		}
 		text := k.String()
-		vm.Raise(s.L, "%s: there is no option '%s'%s", s.what, text, scripting.DidYouMean(text, s.known))
+		vm.Raise(s.L, "%s: there is no option '%s'%s", s.what, text, scripting.Suggest(text, s.known))
 		return false
 	})
 }
