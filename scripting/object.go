@@ -18,7 +18,8 @@ type Type struct {
 	Field func(in *Instance, v any, name string) lua.LValue
 	// Fields names what Field answers, with types and docs, for stubs.
 	Fields []Param
-	// Meta are further metamethods, "__len" or "__call": argument 1 is the object.
+	// Meta are further metamethods, "__len", "__call" or "__pairs", which pairs
+	// calls as in Lua 5.2: argument 1 is the object.
 	Meta map[string]func(in *Instance, L *lua.LState) int
 }
 

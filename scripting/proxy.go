@@ -157,6 +157,9 @@ func (in *Instance) installData() {
 			if p := proxyOf(L.Get(1)); p != nil {
 				return fn(L, p)
 			}
+			if name == "pairs" && pairsOf(L) {
+				return 3
+			}
 			return plain(L)
 		})
 		f.Upvalues = stock.Upvalues // pairs and ipairs keep their iterator there
@@ -232,6 +235,22 @@ func (in *Instance) installData() {
 	})
 	sort, _ := lib.RawGetString("sort").(*lua.LFunction)
 	replace(lib, "sort", func(L *lua.LState, p *proxy) int { return in.proxySort(L, p, sort) })
+}
+
+// pairsOf calls the __pairs of an object of a module, if it has one.
+func pairsOf(L *lua.LState) bool {
+	ud, ok := L.Get(1).(*lua.LUserData)
+	if !ok {
+		return false
+	}
+	fn, ok := L.GetMetaField(ud, "__pairs").(*lua.LFunction)
+	if !ok {
+		return false
+	}
+	L.Push(fn)
+	L.Push(ud)
+	L.Call(1, 3)
+	return true
 }
 
 func (in *Instance) proxyNext(L *lua.LState, p *proxy) int {

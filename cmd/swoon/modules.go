@@ -6,6 +6,7 @@ import (
 	"swoon/stdlib/json"
 	"swoon/stdlib/pack"
 	"swoon/stdlib/regex"
+	"swoon/stdlib/shared"
 	"swoon/stdlib/swoole"
 	"swoon/stdlib/timer"
 	"swoon/stdlib/url"
@@ -17,6 +18,7 @@ var modules = []scripting.Module{
 	json.Module,
 	pack.Module,
 	regex.Module,
+	shared.Module,
 	swoole.Module,
 	timer.Module,
 	url.Module,

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"swoon/scripting"
+	"swoon/stdlib/internal/table"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -44,13 +45,18 @@ var Module = scripting.Module{
 				return 1
 			},
 		},
+		tableFunc, atomicFunc, atomicLongFunc, lockFunc,
 	},
+	Types: []*scripting.Type{tableType, atomicType, atomicLongType, lockType},
 	Values: map[string]lua.LValue{
 		"BASE": lua.LNumber(1), "PROCESS": lua.LNumber(2),
+		"TYPE_INT": lua.LNumber(table.Int), "TYPE_FLOAT": lua.LNumber(table.Float), "TYPE_STRING": lua.LNumber(table.String),
+		"MUTEX": lua.LNumber(mutex), "RWLOCK": lua.LNumber(rwlock), "SPINLOCK": lua.LNumber(spinlock),
+		"LOCK_SH": lua.LNumber(lockSH), "LOCK_EX": lua.LNumber(lockEX), "LOCK_NB": lua.LNumber(lockNB),
 		"SOCK_TCP": lua.LNumber(scripting.SockTCP), "SOCK_TCP6": lua.LNumber(scripting.SockTCP6),
 	},
-	Later: []string{"Client", "event", "THREAD", "SOCK_UDP", "SOCK_UDP6", "SOCK_UNIX_STREAM", "SOCK_UNIX_DGRAM", "SSL", "KEEP", "Table",
-		"SOCK_SYNC", "SOCK_ASYNC", "Atomic", "Lock", "Timer"},
+	Later: []string{"Client", "event", "THREAD", "SOCK_UDP", "SOCK_UDP6", "SOCK_UNIX_STREAM", "SOCK_UNIX_DGRAM", "SSL", "KEEP",
+		"SOCK_SYNC", "SOCK_ASYNC", "Timer"},
 }
 
 func localIP(_ *scripting.Instance, L *lua.LState) int {
