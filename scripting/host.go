@@ -51,6 +51,7 @@ type Host struct {
 
 	outMu sync.Mutex
 	out   io.Writer
+	begun *line // whose line on out has no end yet
 	log   *slog.Logger
 	early []slog.Record // what the script logged before there was a log
 
@@ -293,13 +294,6 @@ func (h *Host) spawnWait(l *engine.Loop, grace <-chan time.Time, fn func(*engine
 	case <-done:
 	case <-grace:
 	}
-}
-
-// print writes one whole line of a script's output.
-func (h *Host) print(line string) {
-	h.outMu.Lock()
-	defer h.outMu.Unlock()
-	io.WriteString(h.out, line+"\n")
 }
 
 // store is the data of a session, made when it is first asked for.

@@ -56,6 +56,8 @@ type Instance struct {
 	stopping   bool      // onWorkerStop is to run when underWay is 0
 	storm      storm
 	drainTimer engine.Timer // reload_drain_time
+	outTimer   engine.Timer // see Write
+	line       *line        // of an unfinished line that was shown
 	exitTimer  engine.Timer // onWorkerExit waits for long
 	last       func()       // called when the instance has closed
 }
@@ -123,6 +125,7 @@ func (in *Instance) runTop() *vm.Error {
 	if _, err := in.vm.Call(chunk.Function(in.vm), 0); err != nil {
 		return err
 	}
+	in.FlushOutput()
 	in.collect()
 	return nil
 }
@@ -143,7 +146,7 @@ func (in *Instance) Block(L *lua.LState, what string, f func(ctx context.Context
 }
 
 // Print writes a line to the script's output.
-func (in *Instance) Print(line string) { in.host.print(line) }
+func (in *Instance) Print(line string) { in.host.write(in, line, "\n") }
 
 // Exit is os.exit: a graceful shutdown.
 func (in *Instance) Exit(code int) { in.host.RequestStop(code) }
