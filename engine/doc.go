@@ -8,7 +8,7 @@
 //	accept    accept.go    a goroutine that never runs a callback takes the client
 //	adopt     read.go      the session gets a slot, a tag and a place in a poller
 //	read      read.go      into the loop's one buffer
-//	frame     frame/       a pure function cuts messages; read.go makes the string
+//	frame     frame/       a pure function cuts messages; framing.go makes the string
 //	dispatch  read.go      straight on (Base), or inbox and run queue (Process)
 //	handle    serve.go     the worker takes one event of one session
 //	call      serve.go     Handler.Receive

@@ -12,10 +12,9 @@ import (
 // reading is a read whose frames are being handled. It lies in the loop: when
 // a callback waits, the rest of the read goes to its session first.
 type reading struct {
-	s     *Session
-	rest  []byte
-	owned bool // rest is the session's own memory, not the loop's read buffer
-	cur   frame.Cursor
+	s    *Session
+	rest []byte       // behind the session's partial
+	cur  frame.Cursor // in rest, where there is no partial
 }
 
 // adopt takes a new session: a slot, a tag, the poller, onConnect.
@@ -89,6 +88,7 @@ func (l *Loop) readable(f *Fiber, s *Session) {
 		l.endOfInput(s)
 	default:
 		if s.ending() {
+			l.forget(s)
 			l.count.discarded += uint64(n)
 			return
 		}
@@ -107,17 +107,13 @@ func (s *Session) ending() bool {
 
 // ingest cuts what was read into frames and dispatches them.
 func (l *Loop) ingest(f *Fiber, s *Session, b []byte) {
-	r := reading{s: s, rest: b}
-	if len(s.partial) > 0 {
-		r.rest, r.owned = append(s.partial, b...), true
-		s.partial = nil
-	}
-	l.read = r
+	l.read = reading{s: s, rest: b}
 	// A callback that waits has stashed the rest; then l.read is empty.
 	for l.read.s == s {
 		if s.cut.Load() { // the callback has closed the session
 			l.count.discarded += uint64(len(l.read.rest))
 			l.read = reading{}
+			l.forget(s)
 			break
 		}
 		data, ok := l.nextFrame()
@@ -125,47 +121,6 @@ func (l *Loop) ingest(f *Fiber, s *Session, b []byte) {
 			break
 		}
 		l.arrive(f, s, data)
-	}
-	l.checkBacklog(s)
-}
-
-// nextFrame takes the next whole frame of the read, or ends the read.
-func (l *Loop) nextFrame() (string, bool) {
-	r := &l.read
-	if len(r.rest) == 0 {
-		l.read = reading{}
-		return "", false
-	}
-	n, err := r.s.framer.Next(r.rest, &r.cur)
-	switch {
-	case err != nil:
-		s := r.s
-		l.read = reading{}
-		l.malformed(s, err)
-		return "", false
-	case n == 0:
-		if r.owned {
-			r.s.partial = r.rest
-		} else {
-			r.s.partial = append([]byte(nil), r.rest...)
-		}
-		l.read = reading{}
-		return "", false
-	}
-	data := string(r.rest[:n])
-	r.rest, r.cur = r.rest[n:], frame.Cursor{}
-	return data, true
-}
-
-// stash moves the rest of the read into the session's inbox.
-func (l *Loop) stash() {
-	s := l.read.s
-	for {
-		data, ok := l.nextFrame()
-		if !ok {
-			break
-		}
-		l.push(s, event{kind: evData, data: data})
 	}
 	l.checkBacklog(s)
 }
@@ -285,6 +240,7 @@ func (l *Loop) checkBacklog(s *Session) {
 // writable until the callbacks have returned.
 func (l *Loop) endOfInput(s *Session) {
 	s.eof = true
+	l.forget(s)
 	s.mu.Lock()
 	state := s.state
 	if state == ending {
@@ -317,22 +273,6 @@ func (l *Loop) lost(s *Session, reason Reason) {
 	defer s.mu.Unlock()
 	s.breakOff(reason)
 	l.finish(s)
-}
-
-// malformed ends a session that sent what is no frame: what was answered is
-// flushed, the messages before are handled.
-func (l *Loop) malformed(s *Session, err error) {
-	l.eng.log.Warn("malformed frame", "fd", s.id, "reason", FrameMalformed, "error", err)
-	s.mu.Lock()
-	if s.state == open {
-		s.state, s.reason = ending, FrameMalformed
-		s.wakeSenders()
-		s.tellReactor()
-	}
-	s.mu.Unlock()
-	s.lockIn()
-	l.pushEnd(s, FrameMalformed)
-	s.unlockIn()
 }
 
 // writable goes on with the outbox.

@@ -14,6 +14,7 @@ const (
 	FrameTooLarge           // a frame over the port's limit
 	FrameMalformed          // bytes that are no frame
 	ErrorInCallback         // a callback threw, error_policy = "close"
+	InternalError           // a fault of Swoon's own on this session
 	ShutdownReason          // the server is stopping
 	ReadError               // the kernel refused a read
 	WriteError              // the kernel refused a write
@@ -26,7 +27,7 @@ const (
 var reasonNames = [numReasons]string{
 	NoReason: "", ClientClosed: "client_closed", ServerClosed: "server_closed", Reset: "reset",
 	FrameTooLarge: "frame_too_large", FrameMalformed: "frame_malformed",
-	ErrorInCallback: "error_in_callback", ShutdownReason: "shutdown",
+	ErrorInCallback: "error_in_callback", InternalError: "internal_error", ShutdownReason: "shutdown",
 	ReadError: "read_error", WriteError: "write_error",
 	MaxConnection: "max_connection", OutOfDescriptors: "out_of_descriptors", ShuttingDown: "shutting_down",
 }

@@ -43,10 +43,10 @@ type Session struct {
 	slot     int32
 	tag      int32
 	interest uint32
-	polled   bool // registered with epoll
-	eof      bool // the peer has finished sending
-	shut     bool // we have
-	partial  []byte
+	polled   bool     // registered with epoll
+	eof      bool     // the peer has finished sending
+	shut     bool     // we have
+	partial  *partial // nil between frames
 	linger   *Timer
 	unsent   int // bytes the peer had not taken when linger was set
 
