@@ -108,6 +108,7 @@ func (in *Instance) body(f *engine.Fiber, name string, fn *lua.LFunction, args [
 	err := c.th.Run(nret)
 	if done != nil {
 		done(c.th, err)
+		f.Data = c
 	}
 	c.end()
 	if err != nil && done == nil {
@@ -214,11 +215,10 @@ func (in *Instance) ResumeFiber(L *lua.LState, id uint64, values []lua.LValue) e
 	return nil
 }
 
-// FiberIDs lists the fibers of this VM whose ids the script knows.
-func (in *Instance) FiberIDs() []uint64 {
-	ids := make([]uint64, 0, len(in.fibers))
-	for id := range in.fibers {
-		ids = append(ids, id)
-	}
-	return ids
-}
+// FiberExists reports whether a fiber of this VM that the script knows has this
+// id and has not ended.
+func (in *Instance) FiberExists(id uint64) bool { return in.fibers[id] != nil }
+
+// Report logs the error of what a module ran for the script, and gives it to
+// onError. Baton holder.
+func (in *Instance) Report(what string, err *vm.Error) { in.failed(in.loop.Current(), what, 0, err) }

@@ -61,10 +61,15 @@ func (s lockSpec) Adopt(any, scripting.Spec) (func(), error) {
 
 // FindLock is the lock of this name; kind is mutex or rw.
 func FindLock(in *scripting.Instance, L *lua.LState, what, name, kind string) *Lock {
-	if kind != "mutex" && kind != "rw" {
-		vm.Raise(L, "bad argument #2 'kind' to '%s' (\"mutex\" or \"rw\" expected, got %q%s)", what, kind, scripting.Suggest(kind, []string{"mutex", "rw"}))
-	}
+	CheckKind(L, 2, what, kind)
 	return in.Shared(L, what, name, lockSpec{kind}, func() any { return NewLock(what+" '"+name+"'", kind == "rw") }).(*Lock)
+}
+
+// CheckKind checks the kind of a lock, argument i of what.
+func CheckKind(L *lua.LState, i int, what, kind string) {
+	if kind != "mutex" && kind != "rw" {
+		vm.Raise(L, "bad argument #%d 'kind' to '%s' (\"mutex\" or \"rw\" expected, got %q)", i, what, kind)
+	}
 }
 
 type channelSpec struct{ capacity int }
