@@ -3,10 +3,8 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -15,110 +13,41 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Port is one address that the engine listens on. It accepts on a goroutine
-// that never runs a callback: a callback that computes for long must not shut
-// the door.
+// Port is one address that the engine listens on. It accepts clients, or reads
+// packets (udp.go), on a goroutine that never runs a callback: a callback that
+// computes for long must not shut the door.
 type Port struct {
 	eng      *Engine
 	index    int
 	declared Listen
+	bound    Listen
+	kind     Kind // never 0
 	opts     atomic.Pointer[PortOptions]
-	addr     netip.AddrPort
+	addr     netip.AddrPort // of an IP port
+	fd       int            // of file; for people, and to choose a port to send from
 	file     *os.File
 	raw      syscall.RawConn
+	path     *socketFile   // of a unix socket, if we made it
+	passed   *passedSocket // of a socket from systemd
 	stop     chan struct{}
 	once     sync.Once
 	running  atomic.Bool
 	done     chan struct{}
+
+	packets // of a port that takes packets
 }
 
 // retryAccept is how long a listener rests when there is no descriptor left.
 const retryAccept = 50 * time.Millisecond
 
-// ListenError says which address could not be listened on.
-type ListenError struct {
-	Addr string
-	Err  error
-}
-
-func (e *ListenError) Error() string {
-	hint := ""
-	switch {
-	case errors.Is(e.Err, unix.EADDRINUSE):
-		hint = " (is another server running? try another port)"
-	case errors.Is(e.Err, unix.EACCES):
-		hint = " (try a port above 1023)"
-	case errors.Is(e.Err, unix.EADDRNOTAVAIL):
-		hint = " (no interface of this machine has that address)"
-	}
-	return fmt.Sprintf("listen tcp %s: %v%s", e.Addr, e.Err, hint)
-}
-
-func (e *ListenError) Unwrap() error { return e.Err }
-
-func hostPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
-
-func listen(e *Engine, want PortOptions) (*Port, error) {
-	fail := func(err error) (*Port, error) {
-		return nil, &ListenError{want.Listen.String(), err}
-	}
-	host := want.Host
-	if host == "localhost" {
-		host = "127.0.0.1"
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return fail(errors.New("the host must be an IP address such as 127.0.0.1, 0.0.0.0 or ::1"))
-	}
-	family, sa := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: want.Port, Addr: ip.As16()})
-	if ip.Is4() {
-		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: want.Port, Addr: ip.As4()}
-	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fail(err)
-	}
-	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-	if err == nil && family == unix.AF_INET6 {
-		// "::" and "0.0.0.0" are two addresses, and both can be listened on.
-		err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
-	}
-	if err == nil {
-		err = unix.Bind(fd, sa)
-	}
-	if err == nil {
-		err = unix.Listen(fd, want.Backlog)
-	}
-	var got unix.Sockaddr
-	if err == nil {
-		got, err = unix.Getsockname(fd)
-	}
-	if err != nil {
-		unix.Close(fd)
-		return fail(err)
-	}
-	p := &Port{eng: e, declared: want.Listen, addr: addrPort(got),
-		file: os.NewFile(uintptr(fd), "listener"), stop: make(chan struct{}), done: make(chan struct{})}
-	p.opts.Store(&want)
-	if p.raw, err = p.file.SyscallConn(); err != nil {
-		p.file.Close()
-		return fail(err)
-	}
-	return p, nil
-}
-
-func addrPort(sa unix.Sockaddr) netip.AddrPort {
-	switch a := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr), uint16(a.Port))
-	}
-	return netip.AddrPort{}
-}
-
 // Addr is where the port listens.
-func (p *Port) Addr() Listen { return Listen{Host: p.addr.Addr().String(), Port: int(p.addr.Port())} }
+func (p *Port) Addr() Listen { return p.bound }
+
+// Declared is the address as it was asked for: it tells the port from others.
+func (p *Port) Declared() Listen { return p.declared }
+
+// FD is the number of the listening descriptor, for people.
+func (p *Port) FD() int { return p.fd }
 
 // Index is the port's place among those declared.
 func (p *Port) Index() int { return p.index }
@@ -126,21 +55,50 @@ func (p *Port) Index() int { return p.index }
 // Options are the options in force.
 func (p *Port) Options() *PortOptions { return p.opts.Load() }
 
-// Set puts other options in force; the address stays. Framing is for sessions
-// that begin from now on, the rest for all. Any goroutine.
+// Set puts other options in force; the address stays. Framing and what the
+// kernel is told of sockets is for sessions that begin from now on, the rest
+// for all. It fails when the kernel refuses an option. One goroutine at a time.
 func (p *Port) Set(o PortOptions) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
 	o.setDefaults()
 	o.Listen = p.declared
+	old := p.opts.Load()
+	if o.ReusePort != old.ReusePort {
+		return errors.New("enable_reuse_port: the address is bound already")
+	}
+	if o.SocketMode != old.SocketMode && p.path != nil {
+		if err := p.path.setMode(o.SocketMode); err != nil {
+			return fmt.Errorf("unix_socket_mode: %w", err)
+		}
+	}
+	var failed error
+	err := p.raw.Control(func(fd uintptr) {
+		if failed = o.tune(int(fd), p.kind, old); failed == nil && o.Backlog != old.Backlog && !p.kind.Packets() {
+			failed = unix.Listen(int(fd), o.Backlog)
+		}
+	})
+	if err = errors.Join(err, failed); err != nil {
+		p.raw.Control(func(fd uintptr) { old.tune(int(fd), p.kind, &o) })
+		return err
+	}
 	p.opts.Store(&o)
 	return nil
 }
 
-// run accepts until the listener is closed.
+// run works until the port is closed.
 func (p *Port) run() {
 	defer close(p.done)
+	if p.kind.Packets() {
+		p.receive()
+	} else {
+		p.accept()
+	}
+}
+
+// accept takes clients until the listener is closed.
+func (p *Port) accept() {
 	for {
 		var pause time.Duration
 		err := p.raw.Read(func(fd uintptr) bool {
@@ -150,13 +108,21 @@ func (p *Port) run() {
 		if err != nil {
 			return // closed
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-p.stop:
-			timer.Stop()
+		if !p.pause(pause) {
 			return
 		}
+	}
+}
+
+// pause sleeps. It reports false when the port is closed meanwhile.
+func (p *Port) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-p.stop:
+		return false
 	}
 }
 
@@ -169,7 +135,7 @@ func (p *Port) acceptAll(fd int) time.Duration {
 		conn, sa, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch err {
 		case nil:
-			e.admit(p, conn, addrPort(sa))
+			e.admit(p, conn, sa)
 		case unix.EAGAIN:
 			// Only now is the drought over: while others wait, each client that
 			// leaves lets one in, and that is not worth another line.
@@ -194,11 +160,12 @@ func (p *Port) acceptAll(fd int) time.Duration {
 }
 
 // admit makes a session of an accepted descriptor, or refuses it.
-func (e *Engine) admit(p *Port, fd int, remote netip.AddrPort) {
+func (e *Engine) admit(p *Port, fd int, sa unix.Sockaddr) {
+	remote := peerOf(sa)
 	refuse := func(r Reason) {
 		unix.Close(fd)
 		if e.refused[r].Add(1) == 1 || e.refusedLog.allow() {
-			e.log.Warn("client refused", "reason", r, "remote", remote, "total", e.refused[r].Load())
+			e.log.Warn("client refused", "reason", r, "remote", remote, "port", p.bound, "total", e.refused[r].Load())
 		}
 	}
 	if e.draining.Load() {
@@ -211,24 +178,35 @@ func (e *Engine) admit(p *Port, fd int, remote netip.AddrPort) {
 		return
 	}
 	opts := p.opts.Load()
-	if !opts.NoDelayOff {
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	}
 	now := time.Now()
-	s := &Session{eng: e, fd: fd, port: p, framer: opts.Framer, remote: remote, connected: now.UnixNano(), ctlPosted: true}
+	s := &Session{eng: e, fd: fd, port: p, framer: opts.Framer, remote: remote.Addr, path: remote.Path, connected: now.UnixNano(), ctlPosted: true}
 	s.lastRecv.Store(nanotime())
 	e.enlist(s)
 	e.accepted.Add(1)
 	s.reactor.Load().post(func(m *letters) { m.adopts = append(m.adopts, s) })
 }
 
-// close stops accepting and frees the address.
+// close stops taking clients or packets. The address is free then, but for that
+// of a port of packets: callbacks answer through its socket still, so it is free
+// when the last packet has been handled; when the whole server stops, at the
+// end. Any goroutine.
 func (p *Port) close() {
 	p.once.Do(func() {
 		close(p.stop)
+		if p.kind.Packets() {
+			p.stopReading()
+			return
+		}
+		if p.path != nil {
+			p.path.remove() // before the descriptor: a new server must not find it abandoned
+		}
 		p.file.Close()
+		p.giveBack()
 	})
 	if p.running.Load() {
 		<-p.done
+	}
+	if p.kind.Packets() && !p.eng.draining.Load() {
+		p.leave()
 	}
 }

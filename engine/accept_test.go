@@ -44,12 +44,12 @@ func TestListenIPv6(t *testing.T) {
 		infos <- s.Info()
 		f.Send(s, data)
 	}}
-	e, addr := serve(t, Options{Workers: 1, Ports: []PortOptions{{Listen: Listen{"::1", 0}}}}, h)
+	e, addr := serve(t, Options{Workers: 1, Ports: []PortOptions{{Listen: Listen{Host: "::1", Port: 0}}}}, h)
 	if !strings.HasPrefix(addr, "[::1]:") || strings.HasSuffix(addr, ":0") {
 		t.Errorf("listens on %s", addr)
 	}
 	knock(t, "tcp6", addr)
-	if i := <-infos; !i.IPv6 || i.RemoteIP != "::1" || i.ServerPort != e.Ports()[0].Addr().Port {
+	if i := <-infos; i.Kind != TCP6 || i.RemoteIP != "::1" || i.ServerPort != e.Ports()[0].Addr().Port {
 		t.Errorf("the session says %+v", i)
 	}
 }
@@ -65,7 +65,7 @@ func TestListenOnBothFamilies(t *testing.T) {
 		port := probe.Addr().(*net.TCPAddr).Port
 		probe.Close()
 		h := &funcs{receive: func(f *Fiber, s *Session, data string) { f.Send(s, data) }}
-		e, err := New(Options{Workers: 1, Ports: []PortOptions{{Listen: Listen{"0.0.0.0", port}}, {Listen: Listen{"::", port}}}}, h)
+		e, err := New(Options{Workers: 1, Ports: []PortOptions{{Listen: Listen{Host: "0.0.0.0", Port: port}}, {Listen: Listen{Host: "::", Port: port}}}}, h)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestListenOnBothFamilies(t *testing.T) {
 func TestListenErrors(t *testing.T) {
 	listenError := func(want Listen) string {
 		t.Helper()
-		e, err := New(Options{Workers: 1, Ports: []PortOptions{{Listen: Listen{"127.0.0.1", 0}}, {Listen: want}}}, &funcs{})
+		e, err := New(Options{Workers: 1, Ports: []PortOptions{{Listen: Listen{Host: "127.0.0.1", Port: 0}}, {Listen: want}}}, &funcs{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,10 +104,10 @@ func TestListenErrors(t *testing.T) {
 		listen Listen
 		want   []string
 	}{
-		{Listen{"127.0.0.1", used}, []string{"listen tcp " + addr, "address already in use", "another server"}},
-		{Listen{"192.0.2.1", 0}, []string{"192.0.2.1", "no interface of this machine"}},
-		{Listen{"example.com", 0}, []string{"example.com", "must be an IP address"}},
-		{Listen{"", 0}, []string{"must be an IP address"}},
+		{Listen{Host: "127.0.0.1", Port: used}, []string{"listen tcp " + addr, "address already in use", "another server"}},
+		{Listen{Host: "192.0.2.1", Port: 0}, []string{"192.0.2.1", "no interface of this machine"}},
+		{Listen{Host: "example.com", Port: 0}, []string{"example.com", "must be an IP address"}},
+		{Listen{Host: "", Port: 0}, []string{"must be an IP address"}},
 	} {
 		got := listenError(c.listen)
 		for _, want := range c.want {
@@ -120,14 +120,14 @@ func TestListenErrors(t *testing.T) {
 		if os.Geteuid() == 0 {
 			t.Skip("root may listen anywhere")
 		}
-		if got := listenError(Listen{"127.0.0.1", 81}); !strings.Contains(got, "port above 1023") {
+		if got := listenError(Listen{Host: "127.0.0.1", Port: 81}); !strings.Contains(got, "port above 1023") {
 			if got == "listens" {
 				t.Skip("this machine has no privileged ports")
 			}
 			t.Errorf("got %q", got)
 		}
 	})
-	if got := (&ListenError{"x", syscall.EACCES}).Error(); !strings.Contains(got, "port above 1023") {
+	if got := (&ListenError{Listen{Host: "x"}, syscall.EACCES}).Error(); !strings.Contains(got, "port above 1023") {
 		t.Errorf("got %q", got)
 	}
 }

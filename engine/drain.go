@@ -146,7 +146,8 @@ func (e *Engine) underWay(deadline time.Time) int {
 
 // pendingWork counts events, results and their callbacks on this loop.
 func (l *Loop) pendingWork() int {
-	n := l.runq.len() + l.ready.len() + l.roots[RootSession] + l.roots[RootTask] + l.roots[RootFinish]
+	n := l.runq.len() + l.ready.len() + l.roots[RootSession] + l.roots[RootTask] + l.roots[RootFinish] +
+		l.roots[RootPacket] + int(l.parcels.queued.Load())
 	for _, list := range l.batch {
 		n += len(list)
 	}
@@ -160,12 +161,15 @@ func (e *Engine) cutShort() (cut []string) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, w := range l.Waiting() {
-			if w.Root == RootSession || w.Root == RootTask || w.Root == RootFinish {
+			if w.Root == RootSession || w.Root == RootPacket || w.Root == RootTask || w.Root == RootFinish {
 				cut = append(cut, fmt.Sprintf("%s, waiting in %s for %v%s", e.handlerName(w), w.What, w.For.Round(time.Millisecond), ofSession(w.Session)))
 			}
 		}
 		if n := l.runq.len(); n > 0 {
 			cut = append(cut, fmt.Sprintf("worker %d: messages of %d sessions not handled", l.ID(), n))
+		}
+		if n := l.parcels.queued.Load(); n > 0 {
+			cut = append(cut, fmt.Sprintf("worker %d: %d packets not handled", l.ID(), n))
 		}
 		l.CancelIf(ErrShutdown, func(f *Fiber) bool { return true })
 	})
@@ -189,7 +193,7 @@ func (e *Engine) cutShort() (cut []string) {
 func (e *Engine) inFlight(deadline time.Time) int {
 	var n atomic.Int64
 	silent := ask(e.roster.Load().all, deadline, func(l *Loop) {
-		n.Add(int64(l.roots[RootSession] + l.roots[RootTask] + l.roots[RootFinish]))
+		n.Add(int64(l.roots[RootSession] + l.roots[RootPacket] + l.roots[RootTask] + l.roots[RootFinish]))
 	})
 	return int(n.Load()) + len(silent)
 }
@@ -232,6 +236,9 @@ func (e *Engine) Stop() (left int) {
 	ask(e.roster.Load().all, end.Add(drainGrace), (*Loop).closeAll)
 	for _, l := range e.roster.Load().all {
 		l.stop()
+	}
+	for _, p := range e.Ports() {
+		p.release()
 	}
 	close(e.stopped)
 	e.background.Wait()

@@ -255,7 +255,7 @@ func TestDrainReachesAllLoopsAtOnce(t *testing.T) {
 
 // An engine that never accepted stops too.
 func TestStopWithoutAccept(t *testing.T) {
-	e, err := New(Options{Workers: 1, Ports: []PortOptions{{Listen: Listen{"127.0.0.1", 0}}}}, &funcs{})
+	e, err := New(Options{Workers: 1, Ports: []PortOptions{{Listen: Listen{Host: "127.0.0.1", Port: 0}}}}, &funcs{})
 	if err != nil {
 		t.Fatal(err)
 	}

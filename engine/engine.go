@@ -17,6 +17,7 @@ type Engine struct {
 	handler Handler
 	gone    func(*Session) // the handler's Gone, if it has one
 	water   func(*Fiber, *Session, bool)
+	packet  func(*Fiber, *Packet)
 	log     *slog.Logger
 
 	roster  atomic.Pointer[roster]
@@ -29,6 +30,7 @@ type Engine struct {
 	accepted   atomic.Uint64
 	refused    [numReasons]atomic.Uint64
 	refusedLog limiter
+	packets    packetCounts
 	memoryLog  limiter
 	dryAccepts atomic.Int64 // accepts in a row that found no descriptor
 
@@ -60,6 +62,9 @@ func New(o Options, h Handler) (*Engine, error) {
 	}
 	if w, ok := h.(interface{ Water(*Fiber, *Session, bool) }); ok {
 		e.water = w.Water
+	}
+	if p, ok := h.(interface{ Packet(*Fiber, *Packet) }); ok {
+		e.packet = p.Packet
 	}
 	e.limits.Store(&o.Limits)
 	e.sessions.byID = make(map[SessionID]*Session)
@@ -131,7 +136,7 @@ func (e *Engine) Listen() error {
 	}
 	if len(faults) > 0 {
 		for _, p := range e.ports {
-			p.file.Close()
+			p.close()
 		}
 		e.ports = nil
 	}

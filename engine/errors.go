@@ -46,6 +46,18 @@ var (
 	ErrBusy = &Errno{"busy", 10002, "another fiber is already receiving from this session"}
 	// ErrMemoryLimit: the process uses more memory than memory_limit.
 	ErrMemoryLimit = &Errno{"memory_limit", 501, "the process uses more memory than memory_limit"}
+	// ErrNoAddress: the sender of a packet has bound no address.
+	ErrNoAddress = &Errno{"no_address", 89, "the peer has no address: it has bound no path"}
+	// ErrNoPacketPort: there is nothing to send a packet from.
+	ErrNoPacketPort = &Errno{"no_packet_port", 509, "no port of packets of this server reaches that address"}
+	// ErrPacketTooLarge: no datagram can be so large.
+	ErrPacketTooLarge = &Errno{"packet_too_large", 90, "the packet is larger than a datagram can be"}
+	// ErrSendBufferFull: the kernel has no room for the packet; with a unix peer, the peer has none.
+	ErrSendBufferFull = &Errno{"send_buffer_full", 105, "the kernel takes no packet for that address now"}
+	// ErrNobodyListens: there is no socket at a unix peer's path.
+	ErrNobodyListens = &Errno{"nobody_listens", 111, "nobody listens at that path"}
+	// ErrUnreachable: the network says so.
+	ErrUnreachable = &Errno{"unreachable", 101, "the address cannot be reached"}
 	// ErrTimeLimit: a stretch ran longer than max_execution_time.
 	ErrTimeLimit = &Errno{"max_execution_time", 2003, "ran longer than max_execution_time without a wait"}
 )

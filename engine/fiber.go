@@ -8,7 +8,8 @@ import (
 // Root says what started a fiber. It decides what a drain waits for.
 type Root uint8
 
-// The roots. A drain waits for RootSession and RootTask; the rest is cancelled.
+// The roots. A drain waits for RootSession, RootPacket and RootTask; the rest is
+// cancelled.
 const (
 	RootNone    Root = iota
 	RootSession      // onConnect, onReceive, onClose
@@ -16,10 +17,11 @@ const (
 	RootFinish       // onFinish
 	RootTimer        // a timer of the script
 	RootWorker       // top level, onWorkerStart, onStart…
+	RootPacket       // onPacket
 	RootGo           // co.go
 )
 
-var rootNames = [...]string{"idle", "session event", "task", "task result", "timer", "worker event", "co.go"}
+var rootNames = [...]string{"idle", "session event", "task", "task result", "timer", "worker event", "packet", "co.go"}
 
 func (r Root) String() string { return rootNames[r] }
 
@@ -37,6 +39,7 @@ type Fiber struct {
 	id      uint64
 	root    Root
 	session *Session // RootSession: whose event this is
+	port    *Port    // RootPacket: where the packet came in
 	cancel  error    // sticky: every wait fails with it at once
 	killAt  int64    // a cancelled fiber that goes on past this is killed
 	Data    any      // the handler's: what it needs to find its way back
@@ -109,7 +112,7 @@ func (f *Fiber) Afresh() {
 // end closes what begin opened.
 func (f *Fiber) end() {
 	f.loop.roots[f.root]--
-	f.root, f.session, f.Data = RootNone, nil, nil
+	f.root, f.session, f.port, f.Data = RootNone, nil, nil, nil
 }
 
 // Begin opens a wait and returns the right to end it. what names it in lists.
@@ -232,7 +235,7 @@ func (f *Fiber) Go(root Root, fn func(*Fiber)) error {
 		return ErrTooManyFibers
 	}
 	child := l.spare()
-	child.job, child.jobRoot, child.starter = fn, root, f
+	child.job, child.jobRoot, child.starter, child.port = fn, root, f, f.port
 	l.starters++
 	l.pass(child)
 	<-f.wake

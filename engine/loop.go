@@ -20,9 +20,10 @@ const (
 
 // What one turn does at most, so that no kind of work can starve another.
 const (
-	turnEvents = 256 // session events from the run queue
-	turnJobs   = 64
-	turnTimers = 256
+	turnEvents  = 256 // session events from the run queue
+	turnJobs    = 64
+	turnPackets = 256
+	turnTimers  = 256
 
 	turnTime = 5 * time.Millisecond // after this, queued events wait for the next turn
 )
@@ -32,14 +33,15 @@ const (
 type phase uint8
 
 const (
-	phaseMail   phase = iota // take what other goroutines posted
-	phaseReady               // pass the baton to fibers whose wait is over
-	phaseJobs                // run posted callbacks
-	phaseQueue               // run events of queued sessions
-	phaseTimers              // run due timers
-	phaseTask                // run one task
-	phasePoll                // flush, poll, or rest
-	phaseEvents              // handle what the poll brought
+	phaseMail    phase = iota // take what other goroutines posted
+	phaseReady                // pass the baton to fibers whose wait is over
+	phaseJobs                 // run posted callbacks
+	phaseQueue                // run events of queued sessions
+	phasePackets              // run packets
+	phaseTimers               // run due timers
+	phaseTask                 // run one task
+	phasePoll                 // flush, poll, or rest
+	phaseEvents               // handle what the poll brought
 )
 
 // Loop is one event loop. Everything without a lock or atomic of its own is
@@ -102,6 +104,8 @@ type Loop struct {
 		sync.Mutex
 		list []*Session // not read because backlog is over WorkerBytes
 	}
+
+	parcels parcels // a worker's packets
 
 	// A task worker.
 	task atomic.Pointer[Task] // being run
@@ -220,6 +224,22 @@ func (l *Loop) run(f *Fiber) {
 			if l.phase != phaseQueue {
 				continue
 			}
+			l.phase, l.left = phasePackets, turnPackets
+
+		case phasePackets:
+			for l.left > 0 && l.packetsReady() {
+				l.left--
+				l.servePacket(f)
+				if l.phase != phasePackets {
+					break
+				}
+				if l.left%8 == 0 && nanotime()-l.now > int64(turnTime) {
+					l.left = 0
+				}
+			}
+			if l.phase != phasePackets {
+				continue
+			}
 			l.phase, l.left = phaseTimers, turnTimers
 
 		case phaseTimers:
@@ -288,7 +308,7 @@ func (l *Loop) giveWay() {
 // busy says whether a turn would find something to do without waiting.
 func (l *Loop) busy() bool {
 	return l.mail.full.Load() || l.ready.len() > 0 || l.runq.len() > 0 || l.jobs.len() > 0 ||
-		l.timerDue() || l.taskWaits() || l.stopped
+		l.timerDue() || l.taskWaits() || l.packetsReady() || l.stopped
 }
 
 func (l *Loop) timerDue() bool {

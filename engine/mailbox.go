@@ -17,14 +17,15 @@ type mailbox struct {
 
 // letters is the content of a mailbox.
 type letters struct {
-	fibers []*Fiber   // ready to go on
-	queue  []*Session // have events for this worker
-	adopts []*Session // new, to be owned by this reactor
-	ctl    []*Session // have a flag for their reactor to look at
-	ends   []*Session // closed by a script elsewhere: for their worker
-	water  []*Session // crossed a watermark: for their worker
-	calls  []func()   // engine work for the baton holder, no callbacks
-	jobs   []job      // callbacks
+	fibers  []*Fiber   // ready to go on
+	queue   []*Session // have events for this worker
+	adopts  []*Session // new, to be owned by this reactor
+	ctl     []*Session // have a flag for their reactor to look at
+	ends    []*Session // closed by a script elsewhere: for their worker
+	water   []*Session // crossed a watermark: for their worker
+	packets []*Packet  // for this worker
+	calls   []func()   // engine work for the baton holder, no callbacks
+	jobs    []job      // callbacks
 }
 
 // job is a callback to be run as a fiber of its own.
@@ -93,6 +94,9 @@ func (l *Loop) takeMail() {
 	for _, s := range got.queue {
 		l.runq.push(s)
 	}
+	for _, p := range got.packets {
+		l.parcels.next.push(p)
+	}
 	for _, fn := range got.calls {
 		fn()
 	}
@@ -101,7 +105,7 @@ func (l *Loop) takeMail() {
 	}
 	l.spareMail = letters{
 		fibers: reset(got.fibers), queue: reset(got.queue), adopts: reset(got.adopts), ctl: reset(got.ctl),
-		ends: reset(got.ends), water: reset(got.water), calls: reset(got.calls), jobs: reset(got.jobs),
+		packets: reset(got.packets), ends: reset(got.ends), water: reset(got.water), calls: reset(got.calls), jobs: reset(got.jobs),
 	}
 }
 

@@ -28,14 +28,6 @@ func (m Mode) String() string {
 	return "base"
 }
 
-// Listen is one declared address. Port 0 lets the kernel choose.
-type Listen struct {
-	Host string
-	Port int
-}
-
-func (l Listen) String() string { return hostPort(l.Host, l.Port) }
-
 // Options are what an Engine is made of. The zero value of a field means its
 // default, here and in Limits and PortOptions.
 type Options struct {
@@ -58,18 +50,21 @@ type Options struct {
 // Limits are the limits of the whole engine. They can be changed while it
 // runs: SetLimits.
 type Limits struct {
-	MaxSessions int           // over it, clients are refused: max_connection
-	InboxBytes  int           // bytes of frames one session may have unhandled before reading stops
-	InboxEvents int           // the same in events
-	WorkerBytes int64         // the same for all sessions of a worker
-	TaskQueue   int           // tasks queued, not running
-	MaxFibers   int           // fibers waiting on one loop: max_coroutine
-	CloseTime   time.Duration // how long a close waits for the peer: close_timeout
-	DrainTime   time.Duration // how long a shutdown waits: max_wait_time
-	MaxStretch  time.Duration // max_execution_time on workers; negative is off
-	TaskStretch time.Duration // the same on task workers; 0 is off
-	MemoryLimit uint64        // bytes of heap at which the script that runs longest is stopped; 0 is off
+	MaxSessions     int           // over it, clients are refused: max_connection
+	InboxBytes      int           // bytes of frames one session may have unhandled before reading stops
+	InboxEvents     int           // the same in events
+	WorkerBytes     int64         // the same for all sessions of a worker
+	TaskQueue       int           // tasks queued, not running
+	PacketQueue     int           // packets of one worker read and not begun before reading stops: packet_queue_size
+	MaxFibers       int           // fibers waiting on one loop: max_coroutine
+	MaxPacketFibers int           // callbacks of packets waiting on one loop before no other begins: max_packet_coroutine
+	CloseTime       time.Duration // how long a close waits for the peer: close_timeout
+	DrainTime       time.Duration // how long a shutdown waits: max_wait_time
+	MaxStretch      time.Duration // max_execution_time on workers; negative is off
+	TaskStretch     time.Duration // the same on task workers; 0 is off
+	MemoryLimit     uint64        // bytes of heap at which the script that runs longest is stopped; 0 is off
 
+	Unordered      bool // ordered = false: packets of one peer may overlap at waits
 	TaskConcurrent bool // task_enable_coroutine: a task worker takes the next task while one waits
 }
 
@@ -77,28 +72,30 @@ type Limits struct {
 // changed while it listens: Port.Set.
 type PortOptions struct {
 	Listen
+	SocketOptions
 	Backlog     int
 	Framer      frame.Framer // of sessions that begin from now on
 	OutboxBytes int          // hard cap of unsent bytes of one session: socket_buffer_size
 	HighWater   int          // unsent bytes at which Water(full) is told; 0: four fifths of OutboxBytes
 	LowWater    int          // at which, after that, Water(!full) is told
-	NoDelayOff  bool         // open_tcp_nodelay = false
 }
 
 // The defaults, in one place.
 const (
-	DefaultBacklog     = 512
-	DefaultMaxSessions = 100_000
-	DefaultInboxBytes  = 1 << 20
-	DefaultInboxEvents = 1024
-	DefaultWorkerBytes = 64 << 20
-	DefaultOutboxBytes = 8 << 20
-	DefaultTaskQueue   = 100_000
-	DefaultMaxFibers   = 100_000
-	DefaultMaxSpares   = 64
-	DefaultCloseTime   = 5 * time.Second
-	DefaultDrainTime   = 3 * time.Second
-	DefaultMaxStretch  = 10 * time.Second
+	DefaultBacklog         = 512
+	DefaultMaxSessions     = 100_000
+	DefaultInboxBytes      = 1 << 20
+	DefaultInboxEvents     = 1024
+	DefaultWorkerBytes     = 64 << 20
+	DefaultOutboxBytes     = 8 << 20
+	DefaultTaskQueue       = 100_000
+	DefaultMaxFibers       = 100_000
+	DefaultPacketQueue     = 1 << 16
+	DefaultMaxPacketFibers = 4096
+	DefaultMaxSpares       = 64
+	DefaultCloseTime       = 5 * time.Second
+	DefaultDrainTime       = 3 * time.Second
+	DefaultMaxStretch      = 10 * time.Second
 )
 
 // readSize is the size of a loop's one read buffer, and so of the largest raw
@@ -134,12 +131,15 @@ func (m *Limits) setDefaults() {
 	def(&m.WorkerBytes, DefaultWorkerBytes)
 	def(&m.TaskQueue, DefaultTaskQueue)
 	def(&m.MaxFibers, DefaultMaxFibers)
+	def(&m.PacketQueue, DefaultPacketQueue)
+	def(&m.MaxPacketFibers, DefaultMaxPacketFibers)
 	def(&m.CloseTime, DefaultCloseTime)
 	def(&m.DrainTime, DefaultDrainTime)
 	def(&m.MaxStretch, DefaultMaxStretch)
 }
 
 func (p *PortOptions) setDefaults() {
+	p.SocketOptions.setDefaults()
 	def(&p.Backlog, DefaultBacklog)
 	def(&p.OutboxBytes, DefaultOutboxBytes)
 	def(&p.HighWater, p.OutboxBytes/5*4)
@@ -181,6 +181,7 @@ func (p *PortOptions) Validate() error {
 		check(high <= p.OutboxBytes, "buffer_high_watermark: %d is more than socket_buffer_size %d", high, p.OutboxBytes)
 		check(p.LowWater < high, "buffer_low_watermark: %d is not less than buffer_high_watermark %d", p.LowWater, high)
 	}
+	check(p.Kind <= UnixDgram, "sock_type: %d is not in 1..6", p.Kind)
 	check(p.Port >= 0 && p.Port <= 65535, "port: %d is not in 0..65535", p.Port)
 	return errors.Join(faults...)
 }

@@ -216,12 +216,9 @@ func (s *Session) flush() {
 			s.tellReactor()
 			break
 		}
-		reason := WriteError
-		switch err {
-		case unix.EPIPE: // the peer was done before it refused our bytes
+		reason := lostReason(s.fd, err, WriteError)
+		if err == unix.EPIPE { // the peer was done before it refused our bytes
 			reason = ClientClosed
-		case unix.ECONNRESET, unix.ETIMEDOUT:
-			reason = Reset
 		}
 		s.breakOff(reason)
 		return

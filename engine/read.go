@@ -79,8 +79,8 @@ func (l *Loop) readable(f *Fiber, s *Session) {
 	switch {
 	case errno == unix.EAGAIN:
 	case errno != 0:
-		reason := ReadError
-		if errno == unix.ECONNRESET || errno == unix.EPIPE || errno == unix.ETIMEDOUT {
+		reason := lostReason(s.fd, errno, ReadError)
+		if errno == unix.EPIPE {
 			reason = Reset
 		}
 		l.lost(s, reason)
@@ -260,8 +260,20 @@ func (l *Loop) endOfInput(s *Session) {
 // would be announced for ever.
 func (l *Loop) hangUp(s *Session) {
 	reason := ClientClosed
-	if errno, _ := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR); errno != 0 && errno != int(unix.EPIPE) {
-		reason = Reset
+	errno, _ := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	switch {
+	case errno == 0 && s.port.kind == UnixStream && !s.eof && !s.blocked:
+		// A unix peer hangs up as soon as it closes; what it sent can be read
+		// still. Until then the hang-up is announced once.
+		s.mu.Lock()
+		if s.interest != unix.EPOLLET {
+			s.interest = unix.EPOLLET
+			l.poller.mod(s.fd, s.interest, s.slot, s.tag)
+		}
+		s.mu.Unlock()
+		return
+	case errno != 0 && errno != int(unix.EPIPE):
+		reason = lostReason(s.fd, unix.Errno(errno), Reset)
 	}
 	l.lost(s, reason)
 }

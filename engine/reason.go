@@ -13,6 +13,7 @@ const (
 	Reset                   // the peer reset the connection
 	FrameTooLarge           // a frame over the port's limit
 	FrameMalformed          // bytes that are no frame
+	KeepaliveLost           // the peer no longer answered the kernel's keepalive probes
 	ErrorInCallback         // a callback threw, error_policy = "close"
 	InternalError           // a fault of Swoon's own on this session
 	ShutdownReason          // the server is stopping
@@ -27,7 +28,8 @@ const (
 var reasonNames = [numReasons]string{
 	NoReason: "", ClientClosed: "client_closed", ServerClosed: "server_closed", Reset: "reset",
 	FrameTooLarge: "frame_too_large", FrameMalformed: "frame_malformed",
-	ErrorInCallback: "error_in_callback", InternalError: "internal_error", ShutdownReason: "shutdown",
+	ErrorInCallback: "error_in_callback", InternalError: "internal_error", KeepaliveLost: "keepalive_lost",
+	ShutdownReason: "shutdown",
 	ReadError: "read_error", WriteError: "write_error",
 	MaxConnection: "max_connection", OutOfDescriptors: "out_of_descriptors", ShuttingDown: "shutting_down",
 }

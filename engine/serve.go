@@ -10,7 +10,9 @@ import "time"
 // that also has a method Gone(*Session) is told when a session has ended and
 // can no longer be found; Gone must not call the engine. One that has a method
 // Water(*Fiber, *Session, bool) is told, as an event of the session, when its
-// outbox has reached the high watermark (true) and is back at the low one.
+// outbox has reached the high watermark (true) and is back at the low one. Ports
+// of packets need one with a method Packet(*Fiber, *Packet), called for each
+// packet as a fiber without a session; the packet is its until it returns.
 type Handler interface {
 	WantsConnect(s *Session) bool
 	Connect(f *Fiber, s *Session)

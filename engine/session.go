@@ -35,7 +35,8 @@ type Session struct {
 	port      *Port
 	framer    frame.Framer
 	remote    netip.AddrPort
-	connected int64 // unix nanoseconds
+	path      string // of a unix client that has one
+	connected int64  // unix nanoseconds
 	lastRecv  atomic.Int64
 	Local     any // the handler's, for the baton holder of the worker
 
@@ -119,7 +120,7 @@ func (s *Session) Alive() bool {
 
 // Info is what getClientInfo tells.
 type Info struct {
-	RemoteIP   string
+	RemoteIP   string // of a unix client its path, if it has one
 	RemotePort int
 	ServerPort int
 	Port       int
@@ -131,20 +132,25 @@ type Info struct {
 	SendQueued int
 	RecvQueued int
 	Reason     Reason
-	IPv6       bool
+	Kind       Kind // what is spoken on its port
+	ServerFD   int  // the listening descriptor, for people
 }
 
 // Info describes the session. Any goroutine.
 func (s *Session) Info() Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	ip := s.path
+	if s.remote.IsValid() {
+		ip = s.remote.Addr().Unmap().String()
+	}
 	return Info{
-		RemoteIP: s.remote.Addr().Unmap().String(), RemotePort: int(s.remote.Port()),
+		RemoteIP: ip, RemotePort: int(s.remote.Port()),
 		ServerPort: int(s.port.addr.Port()), Port: s.port.index, FD: s.fd,
 		ReactorID: s.reactor.Load().idx, WorkerID: s.worker.Load().ID(),
 		Connected: s.connected, LastRecv: epoch.UnixNano() + s.lastRecv.Load(),
 		SendQueued: s.out.bytes, RecvQueued: int(s.in.bytes.Load()), Reason: s.reason,
-		IPv6: s.remote.Addr().Is6() && !s.remote.Addr().Is4In6(),
+		Kind: s.port.kind, ServerFD: s.port.fd,
 	}
 }
 

@@ -58,6 +58,7 @@ type Stats struct {
 	Blocking                   int64 // helper goroutines of Block
 	LastID                     SessionID
 	Workers, TaskWorkers       int
+	PacketStats
 }
 
 // Stats adds up all loops. The loop that asks, if any, counts exactly; the
@@ -66,6 +67,7 @@ func (e *Engine) Stats(asking *Loop) Stats {
 	st := Stats{Start: e.started, Sessions: e.open.Load(), Accepted: e.accepted.Load(), Blocking: e.blocking.Load(),
 		Refused: map[Reason]uint64{}, TasksQueued: int(e.pool.queued.Load()), Tasks: e.pool.total.Load(),
 		Workers: len(e.roster.Load().workers), TaskWorkers: len(e.roster.Load().tasks)}
+	st.PacketStats = e.packetStats()
 	for r := range e.refused {
 		if n := e.refused[r].Load(); n > 0 {
 			st.Refused[Reason(r)] = n
