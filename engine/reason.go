@@ -30,7 +30,7 @@ var reasonNames = [numReasons]string{
 	FrameTooLarge: "frame_too_large", FrameMalformed: "frame_malformed",
 	ErrorInCallback: "error_in_callback", InternalError: "internal_error", KeepaliveLost: "keepalive_lost",
 	ShutdownReason: "shutdown",
-	ReadError: "read_error", WriteError: "write_error",
+	ReadError:      "read_error", WriteError: "write_error",
 	MaxConnection: "max_connection", OutOfDescriptors: "out_of_descriptors", ShuttingDown: "shutting_down",
 }
 

@@ -38,7 +38,7 @@ func (a *Settings) changesTo(b *Settings) []difference {
 	var list []difference
 	for i := range settingTable {
 		row := &settingTable[i]
-		if row.name == "host" || row.name == "port" {
+		if row.isAddress() {
 			continue // the primary listener's address, below
 		}
 		list = row.compare(list, "", a.Given[row.name], b.Given[row.name])

@@ -5,6 +5,7 @@ import (
 	"sort"
 	"strings"
 
+	"swoon/engine"
 	"swoon/scripting/vm"
 
 	lua "github.com/yuin/gopher-lua"
@@ -17,6 +18,7 @@ type declaration struct {
 	onWhere [numEvents]string // where `on` was called
 	created string            // where swoole.Server was called
 	started string            // where start was called
+	primary *portDecl         // the server's own port
 	ports   []*portDecl       // added by listen
 	faults  []string
 }
@@ -118,13 +120,45 @@ func (in *Instance) check(flags []given) (*Settings, []string) {
 	s, faults := resolve(append(append([]given(nil), d.values...), flags...), d.ports)
 	faults = append(append([]string(nil), d.faults...), faults...)
 	script := in.host.scriptName
-	if in.on[evReceive] == nil {
-		faults = append(faults, script+": there is no onReceive: a TCP server needs function onReceive(server, fd, reactor_id, data)")
-	}
+	faults = append(faults, in.missing(s)...)
 	if s.TaskWorkers > 0 && in.on[evTask] == nil {
 		faults = append(faults, script+": task_worker_num is set, but there is no onTask")
 	}
 	return s, faults
+}
+
+// missing reports the callbacks without which a port is of no use.
+func (in *Instance) missing(s *Settings) (faults []string) {
+	shapes := map[event]string{
+		evReceive: "function onReceive(server, fd, reactor_id, data)",
+		evPacket:  "function onPacket(server, data, client)",
+	}
+	for _, ev := range []event{evReceive, evPacket} {
+		var ports []string
+		for i, p := range s.Ports {
+			on := &in.on
+			if i > 0 {
+				on = &in.decl.ports[i-1].on
+			}
+			if p.Kind.Packets() == (ev == evPacket) && on[ev] == nil {
+				ports = append(ports, p.address())
+			}
+		}
+		who := strings.Join(ports, ", ")
+		if len(s.Ports) == 1 {
+			who = "a " + serverKinds[s.Kind] + " server"
+		}
+		if len(ports) > 0 {
+			faults = append(faults, fmt.Sprintf("%s: there is no %v: %s needs %s", in.host.scriptName, ev, who, shapes[ev]))
+		}
+	}
+	return faults
+}
+
+// serverKinds are what servers with one port are called.
+var serverKinds = map[engine.Kind]string{
+	engine.TCP: "TCP", engine.TCP6: "TCP", engine.UDP: "UDP", engine.UDP6: "UDP",
+	engine.UnixStream: "unix stream", engine.UnixDgram: "unix datagram",
 }
 
 // sameAs compares what a worker declared with what the control VM declared.

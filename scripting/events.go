@@ -20,6 +20,7 @@ const (
 	evTask
 	evFinish
 	evError
+	evPacket
 	evWorkerExit
 	evBeforeReload
 	evAfterReload
@@ -28,13 +29,13 @@ const (
 
 var eventNames = [numEvents]string{
 	"Start", "Shutdown", "WorkerStart", "WorkerStop", "WorkerError",
-	"Connect", "Receive", "Close", "BufferFull", "BufferEmpty", "Task", "Finish", "Error",
+	"Connect", "Receive", "Close", "BufferFull", "BufferEmpty", "Task", "Finish", "Error", "Packet",
 	"WorkerExit", "BeforeReload", "AfterReload",
 }
 
 // laterEvents have a meaning that this version does not give them yet.
 var laterEvents = []string{
-	"Packet", "PipeMessage", "Timer", "ManagerStart", "ManagerStop",
+	"PipeMessage", "Timer", "ManagerStart", "ManagerStop",
 	"BeforeShutdown", "Request", "Message", "Open", "HandShake", "Disconnect",
 	"BeforeHandshakeResponse",
 }

@@ -55,6 +55,7 @@ type Instance struct {
 	started    bool      // onWorkerStart has succeeded
 	stopping   bool      // onWorkerStop is to run when underWay is 0
 	storm      storm
+	peers      peerTexts
 	drainTimer engine.Timer // reload_drain_time
 	outTimer   engine.Timer // see Write
 	line       *line        // of an unfinished line that was shown
@@ -99,7 +100,7 @@ func (h *Host) newInstance(g *Generation, l *engine.Loop) *Instance {
 		in.number = l.ID()
 	}
 	in.vm = vm.New(o)
-	in.decl = &declaration{}
+	in.decl = &declaration{primary: &portDecl{primary: true}}
 	in.server = newServerObject(in)
 	in.vm.SetGlobal("server", in.server.value)
 	for _, f := range h.flags {

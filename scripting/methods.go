@@ -16,8 +16,9 @@ import (
 var serverMethods = []method{
 	{"set", []Param{{"settings", "table"}}, "Settings by name. At the top level of the script only.", (*Instance).doSet},
 	{"on", []Param{{"event", "string"}, {"callback", "any"}}, "A callback by the name of its event. At the top level only.", (*Instance).doOn},
-	{"listen", []Param{{"host", "string"}, {"port", "number"}, {"type", "number?"}}, "One more port, with settings and callbacks of its own if it sets any. At the top level only.", (*Instance).doListen},
+	{"listen", []Param{{"host", "string"}, {"port", "number?"}, {"type", "any"}}, "One more port, with settings and callbacks of its own if it sets any. At the top level only.", (*Instance).doListen},
 	{"start", nil, "Start the server when the script has loaded. Optional: reaching the end of the script does too.", (*Instance).doStart},
+	{"sendto", []Param{{"ip", "string"}, {"port", "number?"}, {"data", "string"}, {"server_socket", "number?"}}, "Send one packet to an address: an IP, or the path of a unix socket. In onPacket it leaves through the port that the packet came in by, elsewhere through the first that reaches the address; server_socket names another.", (*Instance).doSendto},
 	{"exists", []Param{{"fd", "number"}}, "Whether the session is open: false as soon as it is closing.", (*Instance).doExists},
 	{"getClientInfo", []Param{{"fd", "number"}}, "What is known of a session, as a table.", (*Instance).doClientInfo},
 	{"getClientList", []Param{{"start_fd", "number?"}, {"count", "number?"}}, "Up to count (10, at most 100) session ids above start_fd, in order; false at the end.", (*Instance).doClientList},
@@ -80,23 +81,14 @@ func (in *Instance) NewServer(L *lua.LState) int {
 		vm.Raise(L, "swoole.Server: a script has one server, and it was made at %s", d.created)
 	}
 	d.created = place(L)
-	for i, name := range []string{"host", "port", "mode"} {
+	for i, name := range []string{"host", "port", "mode", "sock_type"} {
 		if v := L.Get(i + 1); v != lua.LNil {
 			d.values = append(d.values, given{name, v, d.created})
 		}
 	}
-	if t := L.Get(4); t != lua.LNil && t != lua.LNumber(SockTCP) && t != lua.LNumber(SockTCP6) {
-		d.fault(d.created, "swoole.Server: this version serves SOCK_TCP and SOCK_TCP6 only, not type %s", t)
-	}
 	L.Push(in.server.value)
 	return 1
 }
-
-// Socket types, with Swoole's numbers.
-const (
-	SockTCP  = 1
-	SockTCP6 = 3
-)
 
 func (in *Instance) doExists(L *lua.LState) int {
 	in.mustRun(L, "server:exists")
@@ -118,11 +110,8 @@ func (in *Instance) doClientInfo(L *lua.LState) int {
 	num("remote_port", float64(i.RemotePort))
 	num("server_port", float64(i.ServerPort))
 	num("socket_fd", float64(i.FD))
-	kind := SockTCP
-	if i.IPv6 {
-		kind = SockTCP6
-	}
-	num("socket_type", float64(kind))
+	num("server_fd", float64(i.ServerFD))
+	num("socket_type", float64(i.Kind))
 	num("reactor_id", float64(i.ReactorID))
 	num("worker_id", float64(i.WorkerID))
 	num("connect_time", math.Floor(float64(i.Connected)/1e9))
@@ -235,6 +224,7 @@ func (in *Instance) doStats(L *lua.LState) int {
 	num("total_recv_bytes", float64(st.RecvBytes))
 	num("total_send_bytes", float64(st.SentBytes))
 	num("dropped_messages", float64(st.Dropped))
+	packetStats(num, &st.PacketStats)
 	num("read_pauses", float64(st.Paused))
 	num("close_timeouts", float64(st.LingerCut))
 	num("discarded_bytes", float64(st.Discarded))

@@ -9,11 +9,15 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// portDecl is a port that the script has added by listen.
+// portDecl is a port that the script has added by listen, or the primary one:
+// then it has no more than primary, and what is done to it is done to the
+// server.
 type portDecl struct {
+	primary bool
 	host    string
 	port    int
-	kind    int // SockTCP…
+	hasPort bool
+	kind    engine.Kind // 0: the address says it
 	values  []given
 	hasSet  bool // set was called: it has only its own settings
 	on      [numEvents]*lua.LFunction
@@ -22,7 +26,7 @@ type portDecl struct {
 }
 
 // portEvents are the callbacks that a port may have of its own.
-var portEvents = [numEvents]bool{evConnect: true, evReceive: true, evClose: true, evBufferFull: true, evBufferEmpty: true}
+var portEvents = [numEvents]bool{evConnect: true, evReceive: true, evClose: true, evBufferFull: true, evBufferEmpty: true, evPacket: true}
 
 // portType is what server:listen returns.
 var portType = &Type{
@@ -33,15 +37,19 @@ var portType = &Type{
 		{Name: "on", Params: []Param{{"event", "string"}, {"callback", "any"}}, Returns: "boolean", Doc: "A callback of this port alone. Without it, the server's is called.", Fn: (*Instance).doPortOn},
 		{Name: "getCallback", Params: []Param{{"event", "string"}}, Returns: "function?", Doc: "The callback that the port was given for an event.", Fn: (*Instance).doPortCallback},
 	},
-	Fields: []Param{{"host", "string"}, {"port", "number"}, {"type", "number"}, {"setting", "table"}, {"connections", "table"}},
+	Fields: []Param{{"host", "string"}, {"port", "number"}, {"type", "number"}, {"sock", "number|false"}, {"setting", "table"}, {"connections", "table"}},
 	Field:  portField,
 }
 
 func (in *Instance) doListen(L *lua.LState) int {
 	in.mustDeclare(L, "server:listen")
-	d := &portDecl{host: L.CheckString(2), port: L.CheckInt(3), kind: L.OptInt(4, SockTCP), where: place(L)}
-	if d.kind != SockTCP && d.kind != SockTCP6 {
-		in.decl.fault(d.where, "server:listen: this version serves SOCK_TCP and SOCK_TCP6 only, not type %d", d.kind)
+	d := &portDecl{host: L.CheckString(2), port: L.OptInt(3, 0), hasPort: L.Get(3) != lua.LNil, where: place(L)}
+	kind, err := parseKind(L.Get(4))
+	if d.kind = kind; err != nil {
+		in.decl.fault(d.where, "server:listen: %v", err)
+	}
+	if at := d.settings(); !d.hasPort && !at.Kind.Unix() && !at.listen().Systemd() {
+		in.decl.fault(d.where, "server:listen: %s needs a port (0 lets the kernel choose)", d.host)
 	}
 	if d.port < 0 || d.port > 65535 {
 		in.decl.fault(d.where, "server:listen: port %d is not in 0..65535", d.port)
@@ -54,6 +62,11 @@ func (in *Instance) doListen(L *lua.LState) int {
 func (in *Instance) doPortSet(L *lua.LState) int {
 	in.mustDeclare(L, "port:set")
 	d := Self[*portDecl](L)
+	if d.primary {
+		in.decl.values = append(in.decl.values, in.decl.rows(L.CheckTable(2), "port:set", place(L))...)
+		L.Push(lua.LTrue)
+		return 1
+	}
 	d.hasSet = true
 	d.values = append(d.values, in.decl.rows(L.CheckTable(2), "port:set", place(L))...)
 	L.Push(lua.LTrue)
@@ -67,9 +80,12 @@ func (in *Instance) doPortOn(L *lua.LState) int {
 	if fault == "" && !portEvents[e] {
 		fault = fmt.Sprintf("event '%s' belongs to the server, not to a port: server:on", e)
 	}
-	if fault != "" {
+	switch {
+	case fault != "":
 		in.decl.fault(where, "port:on: %s", fault)
-	} else {
+	case d.primary:
+		in.decl.on[e], in.decl.onWhere[e] = fn, where
+	default:
 		d.on[e], d.onWhere[e] = fn, where
 	}
 	L.Push(lua.LTrue)
@@ -78,8 +94,15 @@ func (in *Instance) doPortOn(L *lua.LState) int {
 
 func (in *Instance) doPortCallback(L *lua.LState) int {
 	d := Self[*portDecl](L)
-	if e, _, ok := findEvent(L.CheckString(2)); ok && d.on[e] != nil {
-		L.Push(d.on[e])
+	on := &d.on
+	if d.primary {
+		on = &in.on
+		if in.stage == declaring {
+			on = &in.decl.on
+		}
+	}
+	if e, _, ok := findEvent(L.CheckString(2)); ok && on[e] != nil {
+		L.Push(on[e])
 	} else {
 		L.Push(lua.LNil)
 	}
@@ -89,18 +112,32 @@ func (in *Instance) doPortCallback(L *lua.LState) int {
 func portField(in *Instance, v any, name string) lua.LValue {
 	d := v.(*portDecl)
 	p := in.enginePort(d)
+	at := d.settings()
+	if d.primary {
+		at = &in.settings().PortSettings
+	}
 	switch name {
 	case "host":
-		return lua.LString(d.host)
+		return lua.LString(at.Host)
 	case "port":
 		if p != nil {
 			return lua.LNumber(p.Addr().Port)
 		}
-		return lua.LNumber(d.port)
+		return lua.LNumber(at.Port)
 	case "type":
-		return lua.LNumber(d.kind)
+		return lua.LNumber(at.Kind)
+	case "sock":
+		if p != nil {
+			return lua.LNumber(p.FD())
+		}
+		return lua.LFalse
 	case "setting":
 		t := in.vm.State().NewTable()
+		if d.primary {
+			for name, v := range in.settings().Given {
+				t.RawSetString(name, v)
+			}
+		}
 		for _, g := range d.values {
 			t.RawSetString(g.name, g.value)
 		}
@@ -111,13 +148,20 @@ func portField(in *Instance, v any, name string) lua.LValue {
 	return nil
 }
 
-// address tells the port from others, across reloads.
-func (d *portDecl) address() string { return engine.Listen{Host: d.host, Port: d.port}.String() }
+// settings are no more than the address, made plain.
+func (d *portDecl) settings() *PortSettings {
+	p := &PortSettings{Host: d.host, Port: d.port, Kind: d.kind}
+	p.place(false)
+	return p
+}
+
+// address names the port in messages.
+func (d *portDecl) address() string { return d.settings().address() }
 
 // enginePort is where a declared port listens, or nil while it does not.
 func (in *Instance) enginePort(d *portDecl) *engine.Port {
 	for i, p := range in.gen.ports {
-		if i > 0 && in.decl.ports[i-1] == d {
+		if i == 0 && d.primary || i > 0 && in.decl.ports[i-1] == d {
 			return p
 		}
 	}
@@ -154,8 +198,12 @@ func (in *Instance) inherit() {
 // server's. A session whose port this generation does not have gets the
 // server's.
 func (in *Instance) callback(s *engine.Session, e event) *lua.LFunction {
+	return in.portCallback(s.Port(), e)
+}
+
+func (in *Instance) portCallback(p *engine.Port, e event) *lua.LFunction {
 	if slots := in.gen.slots; len(slots) > 0 {
-		if i := s.Port().Index(); i < len(slots) && slots[i] > 0 {
+		if i := p.Index(); i < len(slots) && slots[i] > 0 {
 			return in.decl.ports[slots[i]-1].on[e]
 		}
 	}

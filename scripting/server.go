@@ -37,7 +37,7 @@ var methodAliases = map[string]string{
 }
 
 // laterMethods are on the API page, and not in this version.
-var laterMethods = strings.Fields(`sendto sendfile sendwait pause resume confirm protect bind
+var laterMethods = strings.Fields(`sendfile sendwait pause resume confirm protect bind
 	taskwait taskWaitMulti taskCo sendMessage defer stop addtimer deltimer heartbeat getWorkerStatus
 	broadcast addProcess addCommand command getSocket getCallback`)
 
@@ -112,11 +112,13 @@ func (so *serverObject) changingFields() map[string]func(*lua.LState) lua.LValue
 		},
 		"ports": func(L *lua.LState) lua.LValue {
 			t := L.NewTable()
+			t.RawSetInt(1, in.NewObject(portType, in.decl.primary))
 			for i, d := range in.decl.ports {
-				t.RawSetInt(i+1, in.NewObject(portType, d))
+				t.RawSetInt(i+2, in.NewObject(portType, d))
 			}
 			return t
 		},
+		"type": func(*lua.LState) lua.LValue { return lua.LNumber(in.settings().Kind) },
 		"mode": func(*lua.LState) lua.LValue { return lua.LString(in.settings().Mode.String()) },
 		"setting": func(L *lua.LState) lua.LValue {
 			s := in.settings()
@@ -211,6 +213,9 @@ func (so *serverObject) session(L *lua.LState, n int) (*engine.Session, error) {
 	if !ok {
 		text, isText := L.Get(n).(lua.LString)
 		f, isNumber := number(text)
+		if _, isTable := L.Get(n).(*lua.LTable); isTable {
+			vm.Raise(L, "bad argument #%d 'fd' (number expected, got table): the sender of a packet has no session: server:sendto(client.address, client.port, data)", n-1)
+		}
 		if !isText || !isNumber {
 			argFault(L, n, "fd", "number", L.Get(n))
 		}

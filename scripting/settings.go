@@ -3,7 +3,9 @@ package scripting
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime"
+	"slices"
 	"time"
 
 	"swoon/engine"
@@ -16,26 +18,28 @@ import (
 type Settings struct {
 	PortSettings // of the primary port
 
-	Mode          engine.Mode
-	Workers       int
-	Reactors      int
-	TaskWorkers   int
-	MaxConnection int
-	MemoryLimit   int // 0: off
-	MaxExecution  time.Duration
-	TaskExecution time.Duration
-	CloseTimeout  time.Duration
-	MaxWait       time.Duration
-	DrainTime     time.Duration
-	ReloadAsync   bool
-	MaxCoroutine  int
-	TaskQueue     int
-	TaskCoroutine bool
-	KeepOnError   bool // error_policy = "keep"
-	HotReload     bool
-	Strict        bool
-	LogFile       string
-	LogLevel      slog.Level
+	Mode               engine.Mode
+	Workers            int
+	Reactors           int
+	TaskWorkers        int
+	MaxConnection      int
+	MemoryLimit        int // 0: off
+	MaxExecution       time.Duration
+	TaskExecution      time.Duration
+	CloseTimeout       time.Duration
+	MaxWait            time.Duration
+	DrainTime          time.Duration
+	ReloadAsync        bool
+	MaxCoroutine       int
+	TaskQueue          int
+	PacketQueue        int
+	MaxPacketCoroutine int
+	TaskCoroutine      bool
+	KeepOnError        bool // error_policy = "keep"
+	HotReload          bool
+	Strict             bool
+	LogFile            string
+	LogLevel           slog.Level
 
 	// Ports are all ports, the primary one first.
 	Ports []*PortSettings
@@ -50,14 +54,26 @@ type Settings struct {
 type PortSettings struct {
 	Host         string
 	Port         int
-	Type         int // SockTCP…
+	Kind         engine.Kind
 	Backlog      int
+	ReusePort    bool
 	NoDelay      bool
+	KeepAlive    bool
+	KeepIdle     int // seconds
+	KeepInterval int // seconds
+	KeepCount    int
+	UserTimeout  int // milliseconds
+	DeferAccept  int // seconds
+	FastOpen     int
+	RecvBuffer   int
+	SendBuffer   int
+	SocketMode   uint32
 	SocketBuffer int
 	HighWater    int
 	LowWater     int
 
 	Given map[string]lua.LValue // what the port set itself; nil on the primary
+	twin  int                   // how many ports before it have the same address
 }
 
 func defaultSettings() *Settings {
@@ -65,14 +81,17 @@ func defaultSettings() *Settings {
 		PortSettings: defaultPort(), Mode: engine.Base, Workers: runtime.GOMAXPROCS(0),
 		MaxConnection: engine.DefaultMaxSessions, MaxExecution: engine.DefaultMaxStretch,
 		CloseTimeout: engine.DefaultCloseTime, MaxWait: engine.DefaultDrainTime, DrainTime: 60 * time.Second, ReloadAsync: true,
-		MemoryLimit: defaultMemoryLimit(), MaxCoroutine: engine.DefaultMaxFibers, TaskQueue: engine.DefaultTaskQueue, HotReload: true,
+		MemoryLimit: defaultMemoryLimit(), MaxCoroutine: engine.DefaultMaxFibers, TaskQueue: engine.DefaultTaskQueue,
+		PacketQueue: engine.DefaultPacketQueue, MaxPacketCoroutine: engine.DefaultMaxPacketFibers, HotReload: true,
 		LogLevel: slog.LevelInfo, Given: map[string]lua.LValue{},
 	}
 }
 
 func defaultPort() PortSettings {
 	return PortSettings{
-		Host: "127.0.0.1", Port: 9501, Type: SockTCP, Backlog: engine.DefaultBacklog, NoDelay: true,
+		Host: "127.0.0.1", Port: 9501, Backlog: engine.DefaultBacklog, NoDelay: true,
+		KeepIdle: engine.DefaultKeepIdle, KeepInterval: engine.DefaultKeepInterval, KeepCount: engine.DefaultKeepCount,
+		SocketMode:   engine.DefaultSocketMode,
 		SocketBuffer: engine.DefaultOutboxBytes,
 	}
 }
@@ -90,6 +109,7 @@ func (s *Settings) engineOptions() engine.Options {
 func (s *Settings) limits() engine.Limits {
 	m := engine.Limits{
 		MaxSessions: s.MaxConnection, TaskQueue: s.TaskQueue, MaxFibers: s.MaxCoroutine, CloseTime: s.CloseTimeout, DrainTime: s.MaxWait,
+		PacketQueue: s.PacketQueue, MaxPacketFibers: s.MaxPacketCoroutine,
 		MemoryLimit: uint64(s.MemoryLimit), MaxStretch: s.MaxExecution, TaskStretch: s.TaskExecution, TaskConcurrent: s.TaskCoroutine,
 	}
 	if m.MaxStretch == 0 {
@@ -101,14 +121,23 @@ func (s *Settings) limits() engine.Limits {
 // engineOptions are the settings of the port as the engine wants them.
 func (p *PortSettings) engineOptions() engine.PortOptions {
 	return engine.PortOptions{
-		Listen: engine.Listen{Host: p.Host, Port: p.Port}, Backlog: p.Backlog,
-		OutboxBytes: p.SocketBuffer, HighWater: p.HighWater, LowWater: p.LowWater, NoDelayOff: !p.NoDelay,
+		Listen: p.listen(), Backlog: p.Backlog,
+		SocketOptions: engine.SocketOptions{
+			NoDelayOff: !p.NoDelay, ReusePort: p.ReusePort,
+			KeepAlive: p.KeepAlive, KeepIdle: p.KeepIdle, KeepInterval: p.KeepInterval, KeepCount: p.KeepCount,
+			UserTimeout: p.UserTimeout, DeferAccept: p.DeferAccept, FastOpen: p.FastOpen,
+			RecvBuffer: p.RecvBuffer, SendBuffer: p.SendBuffer, SocketMode: p.SocketMode,
+		},
+		OutboxBytes: p.SocketBuffer, HighWater: p.HighWater, LowWater: p.LowWater,
 	}
 }
 
 // address names the port, and so tells it from others across reloads.
 func (p *PortSettings) address() string {
-	return engine.Listen{Host: p.Host, Port: p.Port}.String()
+	if p.twin > 0 {
+		return fmt.Sprintf("%s (%d)", p.listen(), p.twin+1)
+	}
+	return p.listen().String()
 }
 
 // given is one value for one setting, and where it was given.
@@ -128,6 +157,10 @@ func resolve(values []given, ports []*portDecl) (*Settings, []string) {
 		}
 		return row.server(r.s, v)
 	}, r.s.Given)
+	_, hasPort := last["port"]
+	if err := r.s.place(hasPort); err != nil {
+		r.fault(last["port"], "setting 'port': %v", err)
+	}
 	r.checkPort(&r.s.PortSettings, last)
 	if g, ok := last["reactor_num"]; ok {
 		if r.s.Mode == engine.Base {
@@ -140,6 +173,8 @@ func resolve(values []given, ports []*portDecl) (*Settings, []string) {
 	for _, d := range ports {
 		r.s.Ports = append(r.s.Ports, r.resolvePort(d))
 	}
+	r.checkKinds(last, ports)
+	r.checkTwins(ports)
 	return r.s, r.faults
 }
 
@@ -188,22 +223,96 @@ func (r *resolver) resolvePort(d *portDecl) *PortSettings {
 		p = defaultPort()
 	}
 	p.Given = map[string]lua.LValue{}
-	p.Host, p.Port, p.Type = d.host, d.port, d.kind
+	p.Host, p.Port, p.Kind, p.twin = d.host, d.port, d.kind, 0
+	if err := p.place(d.hasPort); err != nil {
+		r.faults = append(r.faults, fmt.Sprintf("%s: server:listen: %v", d.where, err))
+	}
 	last := r.apply(d.values, func(row *setting, v lua.LValue) error {
 		switch {
 		case row.port == nil:
 			return fmt.Errorf("it belongs to the server, not to a port: server:set{ %s = ... }", row.name)
-		case row.name == "host" || row.name == "port":
+		case row.isAddress():
 			return fmt.Errorf("the address of a port is given to server:listen")
 		}
 		return row.port(&p, v)
 	}, p.Given)
 	r.checkPort(&p, last)
+	for _, name := range names(last) {
+		g := last[name]
+		if wrong := p.misplaced(findSetting(name)); wrong != "" && !findSetting(name).same(nil, g.value) {
+			r.fault(g, "setting '%s': %s", name, wrong)
+		}
+	}
 	return &p
+}
+
+// names are the names in the order of the alphabet, for faults that come in one.
+func names(values map[string]given) []string {
+	return slices.Sorted(maps.Keys(values))
+}
+
+// isAddress says whether the setting is part of where a port is.
+func (row *setting) isAddress() bool {
+	return row.name == "host" || row.name == "port" || row.name == "sock_type"
+}
+
+// checkKinds reports settings of the server that none of its ports can have:
+// neither the primary one nor one that has the server's settings.
+func (r *resolver) checkKinds(last map[string]given, ports []*portDecl) {
+	for _, name := range names(last) {
+		g := last[name]
+		row := findSetting(name)
+		if row.port == nil || row.isAddress() {
+			continue
+		}
+		wrong := r.s.misplaced(row)
+		if row.same(nil, g.value) {
+			wrong = ""
+		}
+		for i, d := range ports {
+			if wrong != "" && !d.hasSet && r.s.Ports[i+1].misplaced(row) == "" {
+				wrong = ""
+			}
+		}
+		if wrong != "" {
+			r.fault(g, "setting '%s': %s", name, wrong)
+		}
+	}
+}
+
+// checkTwins reports addresses that are listened on twice, and numbers those
+// for which that is no mistake.
+func (r *resolver) checkTwins(ports []*portDecl) {
+	seen := map[string]int{}
+	for i, p := range r.s.Ports {
+		address := p.address()
+		n := seen[address]
+		seen[address] = n + 1
+		if n == 0 {
+			continue
+		}
+		p.twin = n
+		if p.Port == 0 && ofInet(p.Kind) && !p.listen().Systemd() || p.ReusePort {
+			continue
+		}
+		hint := ""
+		if p.listen().Systemd() {
+			hint = " (its sockets have names: \"SYSTEMD:name\")"
+		}
+		r.faults = append(r.faults, fmt.Sprintf("%s: server:listen: %s is listened on already%s", ports[i-1].where, address, hint))
+	}
 }
 
 // checkPort reports settings of a port that contradict one another.
 func (r *resolver) checkPort(p *PortSettings, last map[string]given) {
+	for _, name := range names(last) {
+		g := last[name]
+		if row := findSetting(name); row.needs != nil {
+			if other := row.needs(p); other != "" && !row.same(nil, g.value) {
+				r.fault(g, "setting '%s': it needs %s", name, other)
+			}
+		}
+	}
 	high := p.HighWater
 	if high == 0 {
 		high = p.SocketBuffer / 5 * 4

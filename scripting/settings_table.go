@@ -1,7 +1,10 @@
 package scripting
 
 import (
+	"slices"
 	"time"
+
+	"swoon/engine"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -14,15 +17,19 @@ type setting struct {
 	doc    string
 	server func(*Settings, lua.LValue) error
 	port   func(*PortSettings, lua.LValue) error
+	// of says which kinds of ports it is for; nil: those with sessions.
+	of func(engine.Kind) bool
+	// needs names another setting without which it does nothing; "": there is
+	// none, or it is set.
+	needs func(*PortSettings) string
 	// fixed says why a reload cannot change it; empty: it can.
 	fixed string
 }
 
-var settingTable = []setting{
-	{name: "host", def: "127.0.0.1", port: str(func(s *PortSettings) *string { return &s.Host }),
-		doc: "address to listen on: an IPv4 or IPv6 address"},
-	{name: "port", def: "9501", port: integer(func(s *PortSettings) *int { return &s.Port }, 0, 65535),
-		doc: "port to listen on; 0 lets the kernel choose"},
+// settingTable is all of them, in the order of the settings page.
+var settingTable = slices.Concat(socketSettings, serverSettings)
+
+var serverSettings = []setting{
 	{name: "mode", def: `"base"`, server: setMode,
 		doc:   `"base": a loop reads and runs callbacks; "process": reactors read, workers run callbacks`,
 		fixed: "a session cannot move between a reactor and a worker that is none"},
@@ -37,10 +44,6 @@ var settingTable = []setting{
 		fixed: "not in this version"},
 	{name: "max_connection", def: "100000", server: integer(func(s *Settings) *int { return &s.MaxConnection }, 1, 1<<24),
 		doc: "sessions at once; more are refused"},
-	{name: "backlog", def: "512", port: integer(func(s *PortSettings) *int { return &s.Backlog }, 1, 65535),
-		doc: "clients that may wait in the kernel to be accepted"},
-	{name: "open_tcp_nodelay", def: "true", port: boolean(func(s *PortSettings) *bool { return &s.NoDelay }),
-		doc: "send small packets at once"},
 	{name: "socket_buffer_size", def: "8M", port: size(func(s *PortSettings) *int { return &s.SocketBuffer }, 4<<10, 1<<30),
 		doc: "unsent bytes a session may have: a hard cap"},
 	{name: "buffer_high_watermark", def: "4/5 of socket_buffer_size", port: size(func(s *PortSettings) *int { return &s.HighWater }, 1, 1<<30),

@@ -416,7 +416,7 @@ func TestRefusedScripts(t *testing.T) {
 		"server:start()\nserver:set{ port = 1 }":           "app.lua:2: server:set after server:start() (called at app.lua:1)",
 		"server:start()\nserver:on('Close', print)":        "app.lua:2: server:on after server:start() (called at app.lua:1)",
 		"server:start()\nserver:start()":                   "app.lua:2: server:start was called before, at app.lua:1",
-		`require("swoole").Server("127.0.0.1", 1, 1, 2)`:   "app.lua:1: swoole.Server: this version serves SOCK_TCP and SOCK_TCP6 only, not type 2",
+		`require("swoole").Server("127.0.0.1", 1, 1, 2)`:   "app.lua: there is no onPacket: a UDP server needs function onPacket(server, data, client)",
 		`server:set(5)`:        "app.lua:1: bad argument #1 'settings' to 'server:set' (table expected, got number)",
 		`server:on(5)`:         "app.lua:1: server:on: unknown event '5'",
 		`server:on("Receive")`: "app.lua:1: server:on: the callback for 'Receive' must be a function, not nil",

@@ -24,7 +24,7 @@ var Module = scripting.Module{
 		{
 			Name: "Server",
 			Params: []scripting.Param{{Name: "host", Type: "string?"}, {Name: "port", Type: "number?"},
-				{Name: "mode", Type: "any"}, {Name: "sock_type", Type: "number?"}},
+				{Name: "mode", Type: "any"}, {Name: "sock_type", Type: "any"}},
 			Doc: "The server of this script, with an address and a mode.",
 			Fn:  (*scripting.Instance).NewServer,
 		},
@@ -53,9 +53,11 @@ var Module = scripting.Module{
 		"TYPE_INT": lua.LNumber(table.Int), "TYPE_FLOAT": lua.LNumber(table.Float), "TYPE_STRING": lua.LNumber(table.String),
 		"MUTEX": lua.LNumber(mutex), "RWLOCK": lua.LNumber(rwlock), "SPINLOCK": lua.LNumber(spinlock),
 		"LOCK_SH": lua.LNumber(lockSH), "LOCK_EX": lua.LNumber(lockEX), "LOCK_NB": lua.LNumber(lockNB),
-		"SOCK_TCP": lua.LNumber(scripting.SockTCP), "SOCK_TCP6": lua.LNumber(scripting.SockTCP6),
+		"SOCK_TCP": lua.LNumber(scripting.SockTCP), "SOCK_UDP": lua.LNumber(scripting.SockUDP),
+		"SOCK_TCP6": lua.LNumber(scripting.SockTCP6), "SOCK_UDP6": lua.LNumber(scripting.SockUDP6),
+		"SOCK_UNIX_STREAM": lua.LNumber(scripting.SockUnixStream), "SOCK_UNIX_DGRAM": lua.LNumber(scripting.SockUnixDgram),
 	},
-	Later: []string{"Client", "event", "THREAD", "SOCK_UDP", "SOCK_UDP6", "SOCK_UNIX_STREAM", "SOCK_UNIX_DGRAM", "SSL", "KEEP",
+	Later: []string{"Client", "event", "THREAD", "SSL", "KEEP",
 		"SOCK_SYNC", "SOCK_ASYNC", "Timer"},
 }
 
