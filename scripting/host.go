@@ -63,16 +63,16 @@ type Host struct {
 	stores      sync.Map                   // engine.SessionID -> *store
 	shared      sharedObjects
 
-	wishes      wishes
-	saves       chan struct{} // cap 1: files have changed since the last build
-	failedFiles []string      // what the last failed reload had read; the reloader's
-	draining    []*Generation // replaced, oldest first; the reloader's
-	lastReload  atomic.Pointer[ReloadReport]
-	stopCode    chan int
-	stopping    atomic.Bool
-	done        chan struct{} // closed when stopping: the reloader ends, and nobody waits for a start
-	doneOnce    sync.Once
-	work        sync.WaitGroup
+	wishes     wishes
+	saves      chan struct{} // cap 1: files have changed since the last build
+	failed     *vm.Loader    // of the last reload, if it failed; the reloader's
+	draining   []*Generation // replaced, oldest first; the reloader's
+	lastReload atomic.Pointer[ReloadReport]
+	stopCode   chan int
+	stopping   atomic.Bool
+	done       chan struct{} // closed when stopping: the reloader ends, and nobody waits for a start
+	doneOnce   sync.Once
+	work       sync.WaitGroup
 }
 
 // LoadError is a script that cannot be started as it is: exit code 1.

@@ -3,9 +3,6 @@ package scripting
 import (
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -13,7 +10,6 @@ import (
 	"swoon/engine"
 	"swoon/scripting/vm"
 
-	"github.com/fsnotify/fsnotify"
 	lua "github.com/yuin/gopher-lua"
 )
 
@@ -24,11 +20,6 @@ import (
 // reloadPhase is where the reloader stands. Generations that drain are no
 // phase: any number up to maxDraining does so meanwhile.
 type reloadPhase uint8
-
-const (
-	quietTime = 20 * time.Millisecond  // a save is over when nothing changed for so long
-	loudTime  = 500 * time.Millisecond // but it is not waited for longer
-)
 
 const (
 	serving   reloadPhase = iota // nothing to do
@@ -166,7 +157,7 @@ type reloader struct {
 }
 
 // run reloads until the server stops.
-func (r *reloader) run(w *watcher) {
+func (r *reloader) run(w *fileWatch) {
 	h := r.h
 	defer h.work.Done()
 	for {
@@ -181,7 +172,7 @@ func (r *reloader) run(w *watcher) {
 				reply <- report
 			}
 		}
-		w.follow(h.Files())
+		w.follow(h.watchList())
 	}
 }
 
@@ -193,31 +184,6 @@ func (in *Instance) doWatch(L *lua.LState) int {
 	}
 	L.Push(lua.LTrue)
 	return 1
-}
-
-// watchFiles turns changes of files into wishes, until the server stops.
-func (h *Host) watchFiles(w *watcher) {
-	defer h.work.Done()
-	defer w.close()
-	for {
-		select {
-		case <-h.done:
-			return
-		case ev, ok := <-w.events():
-			if ok && w.concerns(ev) {
-				name := w.settle(ev, h.done)
-				h.wishes.add(reloadRequest{why: []string{"saved " + name}, files: []string{name}})
-				select {
-				case h.saves <- struct{}{}:
-				default:
-				}
-			}
-		case err, ok := <-w.errors():
-			if ok {
-				h.log.Warn("watching the script", "error", err)
-			}
-		}
-	}
 }
 
 // attempt is one reload under way.
@@ -268,6 +234,7 @@ func (r *reloader) reload(req *reloadRequest) ReloadReport {
 	a.report.OK, a.report.Generation = true, a.g.id
 	a.report.Recovered, r.failures = r.failures, 0
 	h.lastReload.Store(&a.report)
+	h.failed = nil
 	a.logSuccess()
 	if !req.tasks {
 		h.reloadEvent(a.g.control, evAfterReload, a.g.id, &a.report)
@@ -334,7 +301,7 @@ func (a *attempt) swap() {
 // failed reports why the old generation goes on, and undoes what was made.
 func (a *attempt) failed(phase string, err error) ReloadReport {
 	h := a.h
-	h.failedFiles = a.g.loader.Files() // the next save may repair a module that the running one does not have
+	h.failed = a.g.loader // the next save may repair a module that the running one does not have
 	h.discard(a.g)
 	h.dropControl(a.g)
 	a.failures++
@@ -405,103 +372,4 @@ func (h *Host) declare(g *Generation) error {
 		g.settings, err = settings, nil
 	})
 	return <-result
-}
-
-// watcher tells when a file of the script changes. A nil fs watches nothing.
-type watcher struct {
-	fs    *fsnotify.Watcher
-	log   *slog.Logger
-	mu    sync.Mutex
-	files map[string]bool
-	dirs  map[string]bool
-	extra func() []string
-}
-
-func (h *Host) watch() *watcher {
-	w := &watcher{log: h.log, files: map[string]bool{}, dirs: map[string]bool{}, extra: func() []string { return h.failedFiles }}
-	if h.noReload || !h.Settings().HotReload {
-		return w
-	}
-	fs, err := fsnotify.NewWatcher()
-	if err != nil {
-		h.log.Warn("cannot watch the script: use SIGUSR1 to reload", "error", err)
-		return w
-	}
-	w.fs = fs
-	w.follow(h.Files())
-	return w
-}
-
-// follow watches the directories of files: an editor that saves by renaming
-// replaces the file, not its directory.
-func (w *watcher) follow(files []string) {
-	if w.fs == nil {
-		return
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.files = map[string]bool{}
-	for _, f := range append(files, w.extra()...) {
-		abs, err := filepath.Abs(f)
-		if err != nil {
-			continue
-		}
-		w.files[abs] = true
-		if dir := filepath.Dir(abs); !w.dirs[dir] {
-			if err := w.fs.Add(dir); err == nil {
-				w.dirs[dir] = true
-			} else if !os.IsNotExist(err) {
-				w.log.Warn("cannot watch a directory of the script: use SIGUSR1 to reload", "dir", dir, "error", err)
-			}
-		}
-	}
-}
-
-func (w *watcher) events() chan fsnotify.Event {
-	if w.fs == nil {
-		return nil
-	}
-	return w.fs.Events
-}
-
-func (w *watcher) errors() chan error {
-	if w.fs == nil {
-		return nil
-	}
-	return w.fs.Errors
-}
-
-// concerns says whether the event is a new content of a file we have read.
-func (w *watcher) concerns(ev fsnotify.Event) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.files[ev.Name] && ev.Op&(fsnotify.Write|fsnotify.Create|fsnotify.Rename) != 0
-}
-
-// settle waits until the files are quiet and names the first that changed.
-func (w *watcher) settle(first fsnotify.Event, done chan struct{}) string {
-	quiet := time.NewTimer(quietTime)
-	defer quiet.Stop()
-	loud := time.NewTimer(loudTime)
-	defer loud.Stop()
-	for {
-		select {
-		case ev := <-w.fs.Events:
-			if w.concerns(ev) {
-				quiet.Reset(quietTime)
-			}
-		case <-quiet.C:
-			return filepath.Base(first.Name)
-		case <-loud.C:
-			return filepath.Base(first.Name)
-		case <-done:
-			return filepath.Base(first.Name)
-		}
-	}
-}
-
-func (w *watcher) close() {
-	if w.fs != nil {
-		w.fs.Close()
-	}
 }

@@ -394,7 +394,7 @@ function version() return util.version .. "-" .. inner.version end
 	}
 	ask("u1-d1")
 	module("util.lua", `return { version = "u2" }`)
-	sv.Log.wait(t, `reloaded generation=2 why="saved util.lua"`)
+	sv.Log.wait(t, `reloaded generation=2 why="saved lib/util.lua"`)
 	ask("u2-d1")
 	module("inner/deep.lua", `return { version = "d2" }`)
 	ask("u2-d2")

@@ -15,6 +15,7 @@ type Loader struct {
 	chunks map[string]loaded
 	files  []string
 	seen   map[string]bool
+	missed map[string]bool // of those, the ones that were looked for and not there
 }
 
 type loaded struct {
@@ -29,7 +30,7 @@ func NewLoader(dir string) *Loader {
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
 	}
-	return &Loader{dir: dir, chunks: map[string]loaded{}, seen: map[string]bool{}}
+	return &Loader{dir: dir, chunks: map[string]loaded{}, seen: map[string]bool{}, missed: map[string]bool{}}
 }
 
 // Dir is the directory that chunk names are relative to.
@@ -94,6 +95,28 @@ func (l *Loader) Note(path string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.note(l.abs(path))
+}
+
+// Missed is Note for a file that is not there.
+func (l *Loader) Missed(path string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	path = l.abs(path)
+	l.note(path)
+	l.missed[path] = true
+}
+
+// Seen says what was found at path when it was last looked at: its text, or
+// that nothing could be read there. known is false for a path that was not
+// looked at.
+func (l *Loader) Seen(path string) (text string, there, known bool) {
+	path = l.abs(path)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c, ok := l.chunks[path]; ok {
+		return c.src, c.err == nil || c.src != "", true
+	}
+	return "", false, l.missed[path]
 }
 
 func (l *Loader) note(path string) {

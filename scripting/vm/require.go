@@ -115,7 +115,7 @@ func (v *VM) findModule(L *lua.LState, name string) lua.LValue {
 		var missing bool
 		if err := v.block(L, "require "+name, func(context.Context) {
 			if _, err := os.Stat(full); err != nil {
-				v.loader.Note(full) // creating it later must count as a change
+				v.loader.Missed(full) // creating it later must count as a change
 				missing = true
 				return
 			}
