@@ -5,6 +5,7 @@ import (
 	"swoon/stdlib/co"
 	"swoon/stdlib/json"
 	"swoon/stdlib/pack"
+	"swoon/stdlib/php"
 	"swoon/stdlib/regex"
 	"swoon/stdlib/shared"
 	"swoon/stdlib/swoole"
@@ -17,6 +18,7 @@ var modules = []scripting.Module{
 	co.Module,
 	json.Module,
 	pack.Module,
+	php.Module,
 	regex.Module,
 	shared.Module,
 	swoole.Module,

@@ -30,6 +30,8 @@ type EncodeOptions struct {
 	Indent        string // one level of it; empty: everything on one line
 	SortKeys      bool
 	EmptyArray    bool // an empty table without a mark is an array
+	ForceObject   bool // every table is an object
+	MixedObject   bool // a table with other keys than 1 to n is an object, whatever they are
 	UTF8          UTF8
 	ASCII         bool // everything beyond ASCII as \u escapes
 	EscapeSlashes bool
@@ -92,7 +94,7 @@ func (e *encoder) value(v lua.LValue) *Fault {
 	case lua.LNumber:
 		n := float64(x)
 		if math.IsInf(n, 0) || n != n {
-			return fault(Unsupported, "JSON has no %s", vm.Number(n))
+			return fault(OutOfRange, "JSON has no %s", vm.Number(n))
 		}
 		e.b = appendNumber(e.b, n)
 	case lua.LBool:
@@ -143,6 +145,9 @@ func (e *encoder) table(t *lua.LTable) *Fault {
 		if len(list) == 0 && others == 0 {
 			isArray = e.o.EmptyArray
 		}
+	}
+	if e.o.ForceObject || e.o.MixedObject && (others > 0 || slices.Contains(list, lua.LValue(lua.LNil))) {
+		isArray = false
 	}
 	var f *Fault
 	switch {
@@ -204,7 +209,7 @@ func (e *encoder) array(list []lua.LValue) *Fault {
 func (e *encoder) object(t *lua.LTable, list []lua.LValue) *Fault {
 	keys := vm.Keys(t)
 	e.b = append(e.b, '{')
-	if len(list) > 0 || e.o.SortKeys || e.marks.of(t) == object {
+	if len(list) > 0 || e.o.SortKeys || e.mayBeObject(t) {
 		return e.objectOf(t, list, keys)
 	}
 	any := false
@@ -229,6 +234,11 @@ func (e *encoder) object(t *lua.LTable, list []lua.LValue) *Fault {
 	return nil
 }
 
+// mayBeObject reports whether numbers as keys become text.
+func (e *encoder) mayBeObject(t *lua.LTable) bool {
+	return e.o.ForceObject || e.o.MixedObject || e.marks.of(t) == object
+}
+
 // badKey is the fault of a key that no object can have.
 func (e *encoder) badKey(k lua.LValue) *Fault {
 	if n, ok := k.(lua.LNumber); ok {
@@ -251,7 +261,7 @@ func (e *encoder) objectOf(t *lua.LTable, list, keys []lua.LValue) *Fault {
 		}
 	}
 	numbers := len(members) > 0
-	marked := e.marks.of(t) == object
+	marked := e.mayBeObject(t)
 	for _, k := range keys {
 		v := t.RawGetH(k)
 		if v == lua.LNil {

@@ -20,8 +20,8 @@ const (
 	TooLarge     = "too_large"         // longer than max_size
 	InvalidUTF8  = "invalid_utf8"      // a string that is not UTF-8
 	DuplicateKey = "duplicate_key"     // decode with duplicates = "refuse"; encode: a number and its text
-	OutOfRange   = "out_of_range"      // a number that Lua cannot hold
-	Unsupported  = "unsupported_value" // encode: a function, inf, a cycle...
+	OutOfRange   = "out_of_range"      // a number that Lua, or JSON, cannot hold
+	Unsupported  = "unsupported_value" // encode: a function, a cycle...
 	MixedTable   = "mixed_table"       // encode: a list that also has named keys
 	SparseArray  = "sparse_array"      // encode: a list with holes
 )
