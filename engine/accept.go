@@ -84,6 +84,9 @@ func (p *Port) Set(o PortOptions) error {
 		return err
 	}
 	p.opts.Store(&o)
+	if o.IdleOptions != old.IdleOptions {
+		p.eng.recheckIdle()
+	}
 	return nil
 }
 
@@ -179,7 +182,7 @@ func (e *Engine) admit(p *Port, fd int, sa unix.Sockaddr) {
 	}
 	opts := p.opts.Load()
 	now := time.Now()
-	s := &Session{eng: e, fd: fd, port: p, framer: opts.Framer, remote: remote.Addr, path: remote.Path, connected: now.UnixNano(), ctlPosted: true}
+	s := &Session{eng: e, fd: fd, port: p, framer: opts.Framer, remote: remote.Addr, path: remote.Path, connected: now.UnixNano(), ctlPosted: true, held: e.Limits().DelayReceive}
 	s.lastRecv.Store(nanotime())
 	e.enlist(s)
 	e.accepted.Add(1)

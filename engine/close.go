@@ -15,14 +15,21 @@ import (
 // and destroy what was just sent.
 
 // Close ends the session for the given reason. Queued output is flushed first,
-// unless abort: then the peer sees a reset. Any goroutine.
+// unless abort: then the peer sees a reset. A session that is closing already
+// can be aborted still; its reason stays. Any goroutine.
 func (s *Session) Close(reason Reason, abort bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch s.state {
-	case closed:
+	switch {
+	case s.state == closed:
 		return ErrClosed
-	case ending, broken:
+	case s.state == ending && abort && !s.abort:
+		s.abort = true
+		s.out.discard()
+		s.wakeSenders()
+		s.tellReactor()
+		return nil
+	case s.state != open:
 		return ErrClosing
 	}
 	s.state, s.reason, s.abort = ending, reason, abort
@@ -35,6 +42,21 @@ func (s *Session) Close(reason Reason, abort bool) error {
 	s.cut.Store(true)
 	s.worker.Load().post(func(m *letters) { m.ends = append(m.ends, s) })
 	return nil
+}
+
+// endBehind ends an open session in order: its backlog is handled first, what
+// was sent is flushed. The reactor; not under mu.
+func (l *Loop) endBehind(s *Session, reason Reason) {
+	s.mu.Lock()
+	if s.state == open {
+		s.state, s.reason = ending, reason
+		s.wakeSenders()
+		s.tellReactor()
+	}
+	s.mu.Unlock()
+	s.lockIn()
+	l.pushEnd(s, reason)
+	s.unlockIn()
 }
 
 // breakOff marks a session whose socket or stream is of no more use; its
@@ -82,7 +104,7 @@ func (l *Loop) finish(s *Session) {
 		return
 	}
 	before := s.out.bytes
-	s.flush()
+	s.flush(nanotime())
 	if s.state == broken {
 		l.closeFD(s)
 		return
@@ -155,6 +177,7 @@ func (l *Loop) closeFD(s *Session) {
 	}
 	unix.Close(s.fd) // takes it out of epoll too
 	s.fd, s.state, s.polled = -1, closed, false
+	l.forgetIdle(s)
 	s.out.discard()
 	s.wakeSenders()
 	if s.linger != nil {

@@ -166,7 +166,9 @@ func (e *Engine) Limits() *Limits { return e.limits.Load() }
 // but nothing is added to it. Zero fields mean their defaults. Any goroutine.
 func (e *Engine) SetLimits(m Limits) {
 	m.setDefaults()
-	e.limits.Store(&m)
+	if old := e.limits.Swap(&m); old.HeartbeatStep != m.HeartbeatStep {
+		e.recheckIdle()
+	}
 }
 
 // Mode is what dispatch does with a frame.

@@ -1,5 +1,7 @@
 package engine
 
+import "fmt"
+
 // Errno is a failure a script can meet: a stable name, Swoole's number for
 // getLastError, and a sentence for people.
 type Errno struct {
@@ -9,6 +11,17 @@ type Errno struct {
 }
 
 func (e *Errno) Error() string { return e.Name + ": " + e.Text }
+
+// Is makes errors of one name alike: the text may tell more.
+func (e *Errno) Is(other error) bool {
+	o, ok := other.(*Errno)
+	return ok && o.Name == e.Name
+}
+
+// says is the same failure with a text of its own.
+func (e *Errno) says(format string, args ...any) *Errno {
+	return &Errno{e.Name, e.Code, fmt.Sprintf(format, args...)}
+}
 
 // The failures. Numbers are Swoole's where Swoole has one.
 var (
@@ -21,7 +34,7 @@ var (
 	// ErrOutboxFull: the peer reads too slowly; nothing was queued.
 	ErrOutboxFull = &Errno{"outbox_full", 1009, "the session's outbox is full (socket_buffer_size)"}
 	// ErrTooLarge: one send larger than the whole outbox.
-	ErrTooLarge = &Errno{"data_too_large", 1203, "the data is larger than socket_buffer_size"}
+	ErrTooLarge = &Errno{"data_length_too_large", 1203, "the data is larger than socket_buffer_size"}
 	// ErrEmpty: an empty send.
 	ErrEmpty = &Errno{"empty_data", 550, "there is nothing to send"}
 	// ErrTimeout: the wait's own time-out.

@@ -121,14 +121,5 @@ func (l *Loop) noFrame(s *Session, err error) {
 		reason = FrameMalformed
 		l.eng.log.Warn("malformed frame", "fd", s.id, "reason", reason, "error", err)
 	}
-	s.mu.Lock()
-	if s.state == open {
-		s.state, s.reason = ending, reason
-		s.wakeSenders()
-		s.tellReactor()
-	}
-	s.mu.Unlock()
-	s.lockIn()
-	l.pushEnd(s, reason)
-	s.unlockIn()
+	l.endBehind(s, reason)
 }

@@ -23,6 +23,7 @@ type letters struct {
 	ctl     []*Session // have a flag for their reactor to look at
 	ends    []*Session // closed by a script elsewhere: for their worker
 	water   []*Session // crossed a watermark: for their worker
+	wet     []*Session // have output that others have queued: for their worker
 	packets []*Packet  // for this worker
 	calls   []func()   // engine work for the baton holder, no callbacks
 	jobs    []job      // callbacks
@@ -88,6 +89,7 @@ func (l *Loop) takeMail() {
 	for _, s := range got.water {
 		l.tellWater(s)
 	}
+	l.flushWet(got.wet)
 	for _, s := range got.ctl {
 		l.control(s)
 	}
@@ -105,7 +107,7 @@ func (l *Loop) takeMail() {
 	}
 	l.spareMail = letters{
 		fibers: reset(got.fibers), queue: reset(got.queue), adopts: reset(got.adopts), ctl: reset(got.ctl),
-		packets: reset(got.packets), ends: reset(got.ends), water: reset(got.water), calls: reset(got.calls), jobs: reset(got.jobs),
+		packets: reset(got.packets), ends: reset(got.ends), water: reset(got.water), wet: reset(got.wet), calls: reset(got.calls), jobs: reset(got.jobs),
 	}
 }
 

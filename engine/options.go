@@ -64,7 +64,10 @@ type Limits struct {
 	TaskStretch     time.Duration // the same on task workers; 0 is off
 	MemoryLimit     uint64        // bytes of heap at which the script that runs longest is stopped; 0 is off
 
-	Unordered      bool // ordered = false: packets of one peer may overlap at waits
+	Unordered bool // ordered = false: packets of one peer may overlap at waits
+	SendLimits
+	IdleLimits
+
 	TaskConcurrent bool // task_enable_coroutine: a task worker takes the next task while one waits
 }
 
@@ -73,6 +76,7 @@ type Limits struct {
 type PortOptions struct {
 	Listen
 	SocketOptions
+	IdleOptions
 	Backlog     int
 	Framer      frame.Framer // of sessions that begin from now on
 	OutboxBytes int          // hard cap of unsent bytes of one session: socket_buffer_size

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"sync"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -20,24 +21,50 @@ type chunk struct {
 
 var chunks = sync.Pool{New: func() any { return new(chunk) }}
 
-// outbox holds what the kernel has not taken yet. One message of a turn is
-// kept by reference, so that the common reply is never copied; a second one,
-// and whatever a slow peer leaves, is copied into chunks, so that a short
-// piece of a long string never holds the long string for long.
+// outbox holds what the kernel has not taken yet, in order: bytes, then each
+// file with the bytes that were sent behind it.
 //
 // Under the session's mu.
 type outbox struct {
-	bytes   int
-	one     string
-	chunks  []*chunk
-	head    int // sent bytes of chunks[0]
-	senders []sender
+	bytes int // unsent, those of files too
+	pile
+	rare *unusual // nil for most sessions
 }
 
-// sender is a callback that waits for room in its own session's outbox.
+// unusual is what most outboxes have nothing of.
+type unusual struct {
+	files     []*filePart // each follows what is before it
+	fileBytes int         // of outbox.bytes, what lies in files and not in memory
+	senders   []sender
+	takers    []taker
+}
+
+// sender is a callback that waits for room.
 type sender struct {
 	w    Waiter
-	need int
+	need int // bytes; needFile for a place among the files
+}
+
+// taker is a callback that waits until the kernel has taken all that was
+// queued when it came.
+type taker struct {
+	w    Waiter
+	left int
+}
+
+func (o *outbox) unusual() *unusual {
+	if o.rare == nil {
+		o.rare = new(unusual)
+	}
+	return o.rare
+}
+
+// inMemory is how many of the unsent bytes cost memory.
+func (o *outbox) inMemory() int {
+	if o.rare == nil {
+		return o.bytes
+	}
+	return o.bytes - o.rare.fileBytes
 }
 
 func (o *outbox) queue(data string) {
@@ -45,25 +72,69 @@ func (o *outbox) queue(data string) {
 		o.one, o.bytes = data, len(data)
 		return
 	}
-	if o.one != "" {
-		one := o.one
-		o.one = ""
-		o.copyIn(one)
+	p := &o.pile
+	if o.rare != nil && len(o.rare.files) > 0 {
+		p = &o.rare.files[len(o.rare.files)-1].behind
 	}
-	o.copyIn(data)
+	p.add(data)
 	o.bytes += len(data)
 }
 
-func (o *outbox) copyIn(data string) {
+// fits says whether need more bytes, or a file, may be queued.
+func (o *outbox) fits(need, limit int) bool {
+	if need == needFile {
+		return o.bytes < limit && (o.rare == nil || len(o.rare.files) < maxFiles)
+	}
+	return o.bytes == 0 || o.inMemory()+need <= limit
+}
+
+func (o *outbox) discard() {
+	o.pile.drop()
+	o.bytes = 0
+	if o.rare != nil {
+		for _, f := range o.rare.files {
+			f.behind.drop()
+			f.close()
+		}
+		o.rare.files, o.rare.fileBytes = nil, 0
+	}
+}
+
+// pile holds bytes. The first string is kept by reference, so that the common
+// reply is never copied; a second one, and whatever a slow peer leaves, is
+// copied into chunks, so that a short piece of a long string never holds the
+// long string for long.
+type pile struct {
+	one    string
+	chunks []*chunk
+	head   int // sent bytes of chunks[0]
+}
+
+func (p *pile) empty() bool { return p.one == "" && len(p.chunks) == 0 }
+
+func (p *pile) add(data string) {
+	if p.empty() {
+		p.one = data
+		return
+	}
+	if p.one != "" {
+		one := p.one
+		p.one = ""
+		p.copyIn(one)
+	}
+	p.copyIn(data)
+}
+
+func (p *pile) copyIn(data string) {
 	for len(data) > 0 {
-		last := len(o.chunks) - 1
-		if last < 0 || o.chunks[last].n == chunkSize {
+		last := len(p.chunks) - 1
+		if last < 0 || p.chunks[last].n == chunkSize {
 			c := chunks.Get().(*chunk)
 			c.n = 0
-			o.chunks = append(o.chunks, c)
+			p.chunks = append(p.chunks, c)
 			last++
 		}
-		c := o.chunks[last]
+		c := p.chunks[last]
 		n := copy(c.data[c.n:], data)
 		c.n += n
 		data = data[n:]
@@ -71,162 +142,137 @@ func (o *outbox) copyIn(data string) {
 }
 
 // sent forgets the first n bytes of the chunks.
-func (o *outbox) sent(n int) {
-	o.bytes -= n
+func (p *pile) sent(n int) {
 	drop := 0
 	for n > 0 {
-		c := o.chunks[drop]
-		if rest := c.n - o.head; n < rest {
-			o.head += n
+		c := p.chunks[drop]
+		if rest := c.n - p.head; n < rest {
+			p.head += n
 			break
 		} else {
 			n -= rest
 		}
 		chunks.Put(c)
-		o.chunks[drop] = nil
-		o.head = 0
+		p.chunks[drop] = nil
+		p.head = 0
 		drop++
 	}
-	if drop == len(o.chunks) {
-		o.chunks = nil
+	if drop == len(p.chunks) {
+		p.chunks = nil
 	} else if drop > 0 {
-		o.chunks = append(o.chunks[:0], o.chunks[drop:]...)
+		p.chunks = append(p.chunks[:0], p.chunks[drop:]...)
 	}
 }
 
-func (o *outbox) discard() {
-	for _, c := range o.chunks {
+func (p *pile) drop() {
+	for _, c := range p.chunks {
 		chunks.Put(c)
 	}
-	o.chunks, o.head, o.one, o.bytes = nil, 0, "", 0
+	*p = pile{}
 }
 
-// send queues data and sees to it that it leaves: at the end of the turn when
-// the session's own worker sends, at once when anybody else does.
-func (s *Session) send(from *Loop, data string) error {
-	if len(data) == 0 {
-		return ErrEmpty
-	}
-	opts := s.port.opts.Load()
-	limit := opts.OutboxBytes
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state != open {
-		if s.state == closed {
-			return ErrClosed
+// write gives the kernel what it takes of the pile at once. What it refuses of
+// a string is copied. flags are of sendto.
+func (p *pile) write(fd, flags int) (n int, errno syscall.Errno) {
+	if p.one == "" {
+		n, errno = p.writeChunks(fd, flags)
+		if errno != 0 {
+			return 0, errno
 		}
-		return ErrClosing
+		p.sent(n)
+		return n, 0
 	}
-	if len(data) > limit {
-		return ErrTooLarge
+	n, errno = transmit(fd, unsafe.StringData(p.one), len(p.one), flags)
+	if errno != 0 {
+		n = 0
 	}
-	if s.out.bytes+len(data) > limit {
-		return ErrOutboxFull
-	}
-	s.out.queue(data)
-	if from != nil {
-		from.count.sends++
-		from.count.sentBytes += uint64(len(data))
-	}
-	if s.out.bytes >= opts.HighWater {
-		s.setFull(true)
-	}
-	if from == s.worker.Load() {
-		if !s.dirty {
-			s.dirty = true
-			from.dirty = append(from.dirty, s)
-		}
-		if s.out.bytes < flushAt {
-			return nil
-		}
-	}
-	s.flush()
-	return nil
+	rest := p.one[n:]
+	p.one = ""
+	p.copyIn(rest)
+	return n, errno
 }
 
-// Send queues data for the session, from the fiber that holds the baton. A
-// callback that sends to its own session waits while the outbox is full; to
-// any other session it fails at once.
-func (f *Fiber) Send(s *Session, data string) error {
+// writeChunks writes the chunks with one system call.
+func (p *pile) writeChunks(fd, flags int) (int, syscall.Errno) {
+	if len(p.chunks) == 1 {
+		c := p.chunks[0]
+		return transmit(fd, &c.data[p.head], c.n-p.head, flags)
+	}
+	var vec [maxIovecs][]byte
+	n := min(len(p.chunks), maxIovecs)
+	for i := range n {
+		from := 0
+		if i == 0 {
+			from = p.head
+		}
+		vec[i] = p.chunks[i].data[from:p.chunks[i].n]
+	}
 	for {
-		err := s.send(f.loop, data)
-		if err != ErrOutboxFull || f.session != s {
-			return err
+		w, err := unix.Writev(fd, vec[:n])
+		if err == nil {
+			return w, 0
 		}
-		w, err := f.Begin("server:send")
-		if err != nil {
-			return err
-		}
-		if !s.awaitRoom(w, len(data)) {
-			w.wakeLocal(nil, nil)
-		}
-		if _, err := f.Wait(0); err != nil {
-			return err
+		if err != unix.EINTR {
+			return 0, err.(syscall.Errno)
 		}
 	}
 }
 
-// awaitRoom registers w to be woken when need bytes fit. It reports false when
-// there is no need to wait.
-func (s *Session) awaitRoom(w Waiter, need int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state != open || s.out.bytes+need <= s.port.opts.Load().OutboxBytes {
-		return false
-	}
-	s.out.senders = append(s.out.senders, sender{w, need})
-	return true
-}
-
-// flush writes what the kernel takes. Under mu; any goroutine.
-func (s *Session) flush() {
+// flush writes what the kernel takes; now is nanotime. Under mu; any goroutine.
+func (s *Session) flush(now int64) {
 	o := &s.out
-	if s.blocked || s.fd < 0 {
+	if s.blocked || s.fd < 0 || o.bytes == 0 {
 		return
 	}
+	before, budget := o.bytes, fileBudget
+loop:
 	for o.bytes > 0 {
 		var n int
-		var err error
-		if o.one != "" {
-			var errno unix.Errno
-			n, errno = transmit(s.fd, unsafe.StringData(o.one), len(o.one))
-			switch {
-			case errno == 0 && n == len(o.one):
-				o.one, o.bytes = "", 0
-				continue
-			case errno == 0:
-				rest := o.one[n:]
-				o.one, o.bytes = "", len(rest)
-				o.copyIn(rest)
-				continue
-			case errno == unix.EAGAIN:
-				rest := o.one
-				o.one = ""
-				o.copyIn(rest)
+		var errno syscall.Errno
+		if !o.pile.empty() {
+			flags := 0
+			if o.rare != nil && len(o.rare.files) > 0 {
+				flags = unix.MSG_MORE // a file follows: the same packet may hold both
 			}
-			if errno != 0 {
-				err = errno
+			n, errno = o.pile.write(s.fd, flags)
+		} else {
+			var step fileStep
+			if n, errno, step = s.writeFile(&budget); step == fileLost {
+				return
+			} else if step == fileWaits {
+				break loop
 			}
-		} else if n, err = s.writeChunks(); err == nil {
-			o.sent(n)
-			continue
 		}
-		if err == unix.EAGAIN {
+		o.bytes -= n
+		switch errno {
+		case 0:
+		case unix.EAGAIN:
 			s.blocked = true
 			s.tellReactor()
-			break
+			break loop
+		default:
+			s.breakOff(s.writeFault(errno))
+			return
 		}
-		reason := lostReason(s.fd, err, WriteError)
-		if err == unix.EPIPE { // the peer was done before it refused our bytes
-			reason = ClientClosed
+	}
+	if moved := before - o.bytes; moved > 0 || s.blocked {
+		s.lastSent = now // what the kernel refuses begins to wait now
+		if o.rare != nil {
+			o.rare.taken(moved)
 		}
-		s.breakOff(reason)
-		return
 	}
 	if s.full && o.bytes <= s.port.opts.Load().LowWater {
 		s.setFull(false)
 	}
 	s.wakeSenders()
+}
+
+// writeFault is why a session ends whose socket refuses what is written.
+func (s *Session) writeFault(errno syscall.Errno) Reason {
+	if errno == unix.EPIPE { // the peer was done before it refused our bytes
+		return ClientClosed
+	}
+	return lostReason(s.fd, errno, WriteError)
 }
 
 // setFull notes that a watermark was crossed and tells the worker. Under mu.
@@ -241,57 +287,16 @@ func (s *Session) setFull(full bool) {
 	}
 }
 
-// writeChunks writes the chunks with one system call.
-func (s *Session) writeChunks() (int, error) {
-	o := &s.out
-	if len(o.chunks) == 1 {
-		c := o.chunks[0]
-		n, errno := transmit(s.fd, &c.data[o.head], c.n-o.head)
-		if errno != 0 {
-			return 0, errno
-		}
-		return n, nil
-	}
-	var vec [maxIovecs][]byte
-	n := min(len(o.chunks), maxIovecs)
-	for i := range n {
-		from := 0
-		if i == 0 {
-			from = o.head
-		}
-		vec[i] = o.chunks[i].data[from:o.chunks[i].n]
-	}
-	for {
-		w, err := unix.Writev(s.fd, vec[:n])
-		if err != unix.EINTR {
-			return w, err
-		}
-	}
-}
-
-// wakeSenders lets those go on for whom there is room now. Under mu.
-func (s *Session) wakeSenders() {
-	for len(s.out.senders) > 0 {
-		first := s.out.senders[0]
-		if s.state == open && s.out.bytes+first.need > s.port.opts.Load().OutboxBytes {
-			return
-		}
-		s.out.senders = s.out.senders[1:]
-		if s.state == open {
-			first.w.Wake(nil)
-		} else {
-			first.w.Fail(ErrClosed)
-		}
-	}
-	s.out.senders = nil
-}
-
 // flushDirty writes the output of this turn. Baton holder.
 func (l *Loop) flushDirty() {
+	if len(l.dirty) == 0 {
+		return
+	}
+	now := nanotime()
 	for i, s := range l.dirty {
 		s.mu.Lock()
 		s.dirty = false
-		s.flush()
+		s.flush(now)
 		s.mu.Unlock()
 		l.dirty[i] = nil
 	}

@@ -86,11 +86,12 @@ func recv(fd int, b []byte) (int, syscall.Errno) {
 	}
 }
 
-// transmit writes once, without blocking and without SIGPIPE.
-func transmit(fd int, p *byte, n int) (int, syscall.Errno) {
+// transmit writes once, without blocking and without SIGPIPE. flags are more
+// flags of sendto.
+func transmit(fd int, p *byte, n, flags int) (int, syscall.Errno) {
 	for {
 		w, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd),
-			uintptr(unsafe.Pointer(p)), uintptr(n), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+			uintptr(unsafe.Pointer(p)), uintptr(n), uintptr(unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL|flags), 0, 0)
 		if errno != unix.EINTR {
 			return int(w), errno
 		}

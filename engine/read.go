@@ -30,11 +30,11 @@ func (l *Loop) adopt(s *Session) {
 	l.nextTag++
 	s.tag = l.nextTag
 	s.mu.Lock()
-	s.interest = unix.EPOLLIN
 	if l.eng.Draining() {
 		s.pause |= pauseDrain
-		s.interest = 0
 	}
+	s.interest = s.wanted()
+	l.readingIs(s, s.interest != 0)
 	if err := l.poller.add(s.fd, s.interest, s.slot, s.tag); err != nil {
 		l.eng.log.Error("cannot watch a session", "fd", s.id, "error", err)
 		s.breakOff(ReadError)
@@ -75,6 +75,10 @@ func (l *Loop) handle(f *Fiber, slot, tag int32, events uint32) {
 // readable reads once. A read shorter than the buffer has drained the socket;
 // after a full one the level-triggered poller announces the rest again.
 func (l *Loop) readable(f *Fiber, s *Session) {
+	ending, held := l.look(s)
+	if held {
+		return
+	}
 	n, errno := recv(s.fd, l.rbuf)
 	switch {
 	case errno == unix.EAGAIN:
@@ -87,7 +91,7 @@ func (l *Loop) readable(f *Fiber, s *Session) {
 	case n == 0:
 		l.endOfInput(s)
 	default:
-		if s.ending() {
+		if ending {
 			l.forget(s)
 			l.count.discarded += uint64(n)
 			return
@@ -98,11 +102,18 @@ func (l *Loop) readable(f *Fiber, s *Session) {
 	}
 }
 
-// ending says whether what the peer still sends is of no interest any more.
-func (s *Session) ending() bool {
+// look is taken before a read: ending says that what the peer still sends is of
+// no interest any more, held that the session has been paused meanwhile.
+func (l *Loop) look(s *Session) (ending, held bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state != open
+	if s.state != open {
+		return true, false
+	}
+	if s.held {
+		l.setInterest(s)
+	}
+	return false, s.held
 }
 
 // ingest cuts what was read into frames and dispatches them.
@@ -292,7 +303,7 @@ func (l *Loop) writable(s *Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.blocked = false
-	s.flush()
+	s.flush(l.now)
 	if s.state == open {
 		l.setInterest(s)
 	} else {
@@ -300,20 +311,28 @@ func (l *Loop) writable(s *Session) {
 	}
 }
 
+// wanted is what the session waits for of the poller. Under mu.
+func (s *Session) wanted() (events uint32) {
+	if !s.eof && (s.pause == 0 && !s.held || s.state == ending) {
+		events = unix.EPOLLIN
+	}
+	if s.blocked {
+		events |= unix.EPOLLOUT
+	}
+	return events
+}
+
 // setInterest tells the poller what the session waits for. Under mu.
 func (l *Loop) setInterest(s *Session) {
 	if s.fd < 0 || !s.polled {
 		return
 	}
-	var want uint32
-	if !s.eof && (s.pause == 0 || s.state == ending) {
-		want = unix.EPOLLIN
-	}
-	if s.blocked {
-		want |= unix.EPOLLOUT
-	}
+	want := s.wanted()
 	if want == s.interest {
 		return
+	}
+	if (want^s.interest)&unix.EPOLLIN != 0 {
+		l.readingIs(s, want&unix.EPOLLIN != 0)
 	}
 	s.interest = want
 	if err := l.poller.mod(s.fd, want, s.slot, s.tag); err != nil {
@@ -329,6 +348,7 @@ func (l *Loop) control(s *Session) {
 	s.ctlPosted = false
 	if s.state == open {
 		l.setInterest(s)
+		l.watchIdle(s)
 	} else {
 		l.finish(s)
 	}

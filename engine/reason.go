@@ -4,7 +4,7 @@ package engine
 // goes to onClose, the log and the counters.
 type Reason uint8
 
-// The reasons. Those up to WriteError reach onClose; the last three are
+// The reasons. Those up to SendfileFailed reach onClose; the last three are
 // refusals before onConnect and reach only the log and the counters.
 const (
 	NoReason         Reason = iota
@@ -19,6 +19,10 @@ const (
 	ShutdownReason          // the server is stopping
 	ReadError               // the kernel refused a read
 	WriteError              // the kernel refused a write
+	TimeoutHeartbeat        // nothing came for heartbeat_idle_time
+	TimeoutIdle             // nothing came and nothing left for max_idle_time
+	SlowReader              // the peer took none of its output for max_idle_time
+	SendfileFailed          // a file could not be sent to its end
 	MaxConnection           // refused: max_connection sessions are open
 	OutOfDescriptors        // refused or delayed: no file descriptor left
 	ShuttingDown            // refused: the server is stopping
@@ -31,6 +35,7 @@ var reasonNames = [numReasons]string{
 	ErrorInCallback: "error_in_callback", InternalError: "internal_error", KeepaliveLost: "keepalive_lost",
 	ShutdownReason: "shutdown",
 	ReadError:      "read_error", WriteError: "write_error",
+	TimeoutHeartbeat: "timeout_heartbeat", TimeoutIdle: "timeout_idle", SlowReader: "slow_reader", SendfileFailed: "sendfile_failed",
 	MaxConnection: "max_connection", OutOfDescriptors: "out_of_descriptors", ShuttingDown: "shutting_down",
 }
 

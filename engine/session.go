@@ -50,6 +50,9 @@ type Session struct {
 	partial  *partial // nil between frames
 	linger   *Timer
 	unsent   int // bytes the peer had not taken when linger was set
+	idle     *Timer
+	idleFrom int64 // the idle clock counts from here, or from lastRecv if that is later
+	stood    int64 // since when the idle clock stands, as we do not read; 0: it goes
 
 	// The inbox: in Base mode the loop's alone, in Process mode under mu.
 	in        inbox
@@ -70,11 +73,15 @@ type Session struct {
 	reason    Reason
 	abort     bool // close by reset
 	byScript  bool
-	dirty     bool // stands in its worker's dirty list
-	blocked   bool // the kernel takes no more: EPOLLOUT is due
-	full      bool // over the high watermark, not yet back at the low one
-	wetPosted bool // the worker will be told of it
-	ctlPosted bool // the reactor will look; true from the start until adopt does
+	dirty     bool  // stands in its worker's dirty list
+	wet       bool  // stands in a list of sessions that others have sent to
+	blocked   bool  // the kernel takes no more: EPOLLOUT is due
+	held      bool  // not read: the script has paused it, or not confirmed it yet
+	protected bool  // never idle
+	full      bool  // over the high watermark, not yet back at the low one
+	wetPosted bool  // the worker will be told of it
+	ctlPosted bool  // the reactor will look; true from the start until adopt does
+	lastSent  int64 // nanotime at which the kernel took something last, or began to refuse
 	out       outbox
 
 	cut atomic.Bool // Close was called: no message is delivered any more
@@ -129,6 +136,7 @@ type Info struct {
 	WorkerID   int
 	Connected  int64 // unix nanoseconds
 	LastRecv   int64 // unix nanoseconds
+	LastSent   int64 // unix nanoseconds; 0: nothing was sent yet
 	SendQueued int
 	RecvQueued int
 	Reason     Reason
@@ -140,6 +148,10 @@ type Info struct {
 func (s *Session) Info() Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	sent := s.lastSent
+	if sent != 0 {
+		sent += epoch.UnixNano()
+	}
 	ip := s.path
 	if s.remote.IsValid() {
 		ip = s.remote.Addr().Unmap().String()
@@ -148,7 +160,7 @@ func (s *Session) Info() Info {
 		RemoteIP: ip, RemotePort: int(s.remote.Port()),
 		ServerPort: int(s.port.addr.Port()), Port: s.port.index, FD: s.fd,
 		ReactorID: s.reactor.Load().idx, WorkerID: s.worker.Load().ID(),
-		Connected: s.connected, LastRecv: epoch.UnixNano() + s.lastRecv.Load(),
+		Connected: s.connected, LastRecv: epoch.UnixNano() + s.lastRecv.Load(), LastSent: sent,
 		SendQueued: s.out.bytes, RecvQueued: int(s.in.bytes.Load()), Reason: s.reason,
 		Kind: s.port.kind, ServerFD: s.port.fd,
 	}

@@ -131,6 +131,7 @@ func (l *Loop) Interrupted() error {
 	bits := l.Interrupt.Swap(0)
 	if bits&interruptFlush != 0 {
 		l.flushDirty()
+		l.takeWet()
 		l.handOff()
 		if f := l.cur; f != nil && f.cancel != nil && nanotime() > f.killAt {
 			return f.cancel

@@ -18,7 +18,7 @@ func TestSettingsPage(t *testing.T) {
 		b.WriteString("| `" + s.name + "` | " + s.def + " | " + s.doc + " |\n")
 	}
 	b.WriteString("\nOld names: ")
-	for i, alias := range []string{"max_conn", "max_coro_num"} {
+	for i, alias := range []string{"buffer_output_size", "max_conn", "max_coro_num"} {
 		if i > 0 {
 			b.WriteString(", ")
 		}

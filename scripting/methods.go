@@ -23,6 +23,14 @@ var serverMethods = []method{
 	{"getClientInfo", []Param{{"fd", "number"}}, "What is known of a session, as a table.", (*Instance).doClientInfo},
 	{"getClientList", []Param{{"start_fd", "number?"}, {"count", "number?"}}, "Up to count (10, at most 100) session ids above start_fd, in order; false at the end.", (*Instance).doClientList},
 	{"recv", []Param{{"fd", "number"}, {"timeout", "number?"}}, "Wait for the session's next message inside a callback, timeout in seconds.", (*Instance).doRecv},
+	{"sendwait", []Param{{"fd", "number"}, {"data", "string"}}, "Send, and wait until the kernel has taken everything.", (*Instance).doSendwait},
+	{"sendfile", []Param{{"fd", "number"}, {"path", "string"}, {"offset", "number?"}, {"length", "number?"}}, "Send length bytes of a file from offset (0); without length, up to its end.", (*Instance).doSendfile},
+	{"broadcast", []Param{{"data", "string"}, {"filter", "any"}}, "Send to every session that the filter lets pass: a function of fd, a port, or a list of fds. Returns how many it was sent to, and a table of how many refused it by reason.", (*Instance).doBroadcast},
+	{"pause", []Param{{"fd", "number"}}, "Read no more of the session. What has been read already is still delivered.", (*Instance).doPause},
+	{"resume", []Param{{"fd", "number"}}, "Read the session again.", (*Instance).doResume},
+	{"confirm", []Param{{"fd", "number"}}, "With enable_delay_receive: begin to read the session.", (*Instance).doResume},
+	{"protect", []Param{{"fd", "number"}, {"on", "boolean?"}}, "Exempt the session from heartbeat_idle_time and max_idle_time, or end that.", (*Instance).doProtect},
+	{"heartbeat", []Param{{"close", "boolean?"}}, "The sessions that are over heartbeat_idle_time, by fd; with close, close them.", (*Instance).doHeartbeat},
 	{"session", []Param{{"fd", "number"}}, "A table of plain data that lives with the session and survives reloads.", (*Instance).doSession},
 	{"task", []Param{{"data", "any"}, {"dst", "number?"}, {"callback", "function?"}}, "Give data to a task worker; returns the task's id.", (*Instance).doTask},
 	{"finish", []Param{{"data", "any"}}, "In onTask: send a result to onFinish before the callback returns.", (*Instance).doFinish},
@@ -117,6 +125,9 @@ func (in *Instance) doClientInfo(L *lua.LState) int {
 	num("connect_time", math.Floor(float64(i.Connected)/1e9))
 	num("last_time", math.Floor(float64(i.LastRecv)/1e9))
 	num("last_recv_time", float64(i.LastRecv)/1e9)
+	if i.LastSent != 0 {
+		num("last_send_time", float64(i.LastSent)/1e9)
+	}
 	num("send_queued_bytes", float64(i.SendQueued))
 	num("recv_queued_bytes", float64(i.RecvQueued))
 	if i.Reason != engine.NoReason {

@@ -17,6 +17,7 @@ import (
 // settingTable, says the name, type, range and default of each.
 type Settings struct {
 	PortSettings // of the primary port
+	FlowSettings
 
 	Mode               engine.Mode
 	Workers            int
@@ -72,6 +73,8 @@ type PortSettings struct {
 	HighWater    int
 	LowWater     int
 
+	IdleSettings
+
 	Given map[string]lua.LValue // what the port set itself; nil on the primary
 	twin  int                   // how many ports before it have the same address
 }
@@ -83,7 +86,7 @@ func defaultSettings() *Settings {
 		CloseTimeout: engine.DefaultCloseTime, MaxWait: engine.DefaultDrainTime, DrainTime: 60 * time.Second, ReloadAsync: true,
 		MemoryLimit: defaultMemoryLimit(), MaxCoroutine: engine.DefaultMaxFibers, TaskQueue: engine.DefaultTaskQueue,
 		PacketQueue: engine.DefaultPacketQueue, MaxPacketCoroutine: engine.DefaultMaxPacketFibers, HotReload: true,
-		LogLevel: slog.LevelInfo, Given: map[string]lua.LValue{},
+		LogLevel: slog.LevelInfo, Given: map[string]lua.LValue{}, FlowSettings: defaultFlow(),
 	}
 }
 
@@ -112,6 +115,7 @@ func (s *Settings) limits() engine.Limits {
 		PacketQueue: s.PacketQueue, MaxPacketFibers: s.MaxPacketCoroutine,
 		MemoryLimit: uint64(s.MemoryLimit), MaxStretch: s.MaxExecution, TaskStretch: s.TaskExecution, TaskConcurrent: s.TaskCoroutine,
 	}
+	s.FlowSettings.limit(&m)
 	if m.MaxStretch == 0 {
 		m.MaxStretch = -1 // 0 means the default there
 	}
@@ -129,6 +133,7 @@ func (p *PortSettings) engineOptions() engine.PortOptions {
 			RecvBuffer: p.RecvBuffer, SendBuffer: p.SendBuffer, SocketMode: p.SocketMode,
 		},
 		OutboxBytes: p.SocketBuffer, HighWater: p.HighWater, LowWater: p.LowWater,
+		IdleOptions: engine.IdleOptions{Heartbeat: p.Heartbeat, MaxIdle: p.MaxIdle},
 	}
 }
 
@@ -169,6 +174,7 @@ func resolve(values []given, ports []*portDecl) (*Settings, []string) {
 			r.fault(g, "setting 'reactor_num': %d is more than worker_num %d", r.s.Reactors, r.s.Workers)
 		}
 	}
+	r.beat(&r.s.PortSettings)
 	r.s.Ports = []*PortSettings{&r.s.PortSettings}
 	for _, d := range ports {
 		r.s.Ports = append(r.s.Ports, r.resolvePort(d))
@@ -237,6 +243,9 @@ func (r *resolver) resolvePort(d *portDecl) *PortSettings {
 		return row.port(&p, v)
 	}, p.Given)
 	r.checkPort(&p, last)
+	if d.hasSet {
+		r.beat(&p)
+	}
 	for _, name := range names(last) {
 		g := last[name]
 		if wrong := p.misplaced(findSetting(name)); wrong != "" && !findSetting(name).same(nil, g.value) {

@@ -27,7 +27,7 @@ type setting struct {
 }
 
 // settingTable is all of them, in the order of the settings page.
-var settingTable = slices.Concat(socketSettings, serverSettings)
+var settingTable = slices.Concat(socketSettings, flowSettings, serverSettings)
 
 var serverSettings = []setting{
 	{name: "mode", def: `"base"`, server: setMode,
@@ -87,5 +87,5 @@ var serverSettings = []setting{
 
 // settingAliases are old names of settings.
 var settingAliases = map[string]string{
-	"max_conn": "max_connection", "max_coro_num": "max_coroutine",
+	"max_conn": "max_connection", "max_coro_num": "max_coroutine", "buffer_output_size": "output_buffer_size",
 }

@@ -530,7 +530,7 @@ end`)
 		c.ask(`return server:getLastError()`, "1005")
 		c.ask(`return server:send(fd, "")`, "false|empty_data|there is nothing to send")
 		c.ask(`return server:getLastError()`, "550")
-		c.ask(`return server:send(fd, ("x"):rep(9 * 2 ^ 20))`, "false|data_too_large|the data is larger than socket_buffer_size")
+		c.ask(`return server:send(fd, ("x"):rep(9 * 2 ^ 20))`, "false|data_length_too_large|the data is larger than socket_buffer_size")
 		c.ask(`return server:getLastError()`, "1203")
 		c.ask(`return server:close(77)`, "false|no_such_session|no session has this id (it may have closed)")
 
