@@ -17,8 +17,9 @@
 //
 // Around it: loop.go is the turn, baton.go who runs it, fiber.go what waits,
 // mailbox.go how others reach it, timer.go when; close.go how a session ends,
-// drain.go how a server does; task.go the task workers; watchdog.go and
-// memory.go the limits.
+// drain.go how a server does; task.go and taskpool.go the task workers,
+// taskqueue.go what lies before them, message.go what loops say to one another;
+// watchdog.go and memory.go the limits.
 //
 // # Who owns what
 //
@@ -30,12 +31,15 @@
 //	          eof partial linger       inbox: the loop (Base), mu (Process)
 //	Timer     holder of the loop       -
 //	taskPool  nobody                   its lock
+//	Task      its maker, the pool,     -
+//	          the worker that runs it
 //	registry  nobody                   its lock
 //
 // # Lock order
 //
-// taskPool.mu and registry.mu are leaves, except that registry.mu may be taken
-// under Session.mu. Session.mu may be held when a mailbox.mu is taken, and when
-// a baton is passed (a channel with room, which never blocks). No lock is held
-// when a callback runs or a fiber waits.
+// registry.mu is a leaf, and may be taken under Session.mu. Session.mu and
+// taskPool.mu may be held when a mailbox.mu is taken, and when a baton is passed
+// (a channel with room, which never blocks); so may the lock of a fiber's wait
+// for tasks, which is never held together with the pool's. No lock is held when a
+// callback runs or a fiber waits.
 package engine

@@ -29,6 +29,9 @@ func (e *Engine) Drain(on func(string)) (cut []string) {
 	for _, p := range e.Ports() {
 		p.close()
 	}
+	if n := e.pool.close(); n > 0 {
+		e.log.Warn("tasks that were to run later are dropped", "tasks", n)
+	}
 	ask(e.roster.Load().all, deadline, (*Loop).stopReading)
 	ask(e.roster.Load().all, deadline, (*Loop).failReceivers)
 	told := false
@@ -146,8 +149,8 @@ func (e *Engine) underWay(deadline time.Time) int {
 
 // pendingWork counts events, results and their callbacks on this loop.
 func (l *Loop) pendingWork() int {
-	n := l.runq.len() + l.ready.len() + l.roots[RootSession] + l.roots[RootTask] + l.roots[RootFinish] +
-		l.roots[RootPacket] + int(l.parcels.queued.Load())
+	n := l.runq.len() + l.ready.len() + l.jobs.len() + l.roots[RootSession] + l.roots[RootTask] + l.roots[RootFinish] +
+		l.roots[RootPacket] + int(l.messages.Load()) + int(l.parcels.queued.Load())
 	for _, list := range l.batch {
 		n += len(list)
 	}
@@ -161,7 +164,7 @@ func (e *Engine) cutShort() (cut []string) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, w := range l.Waiting() {
-			if w.Root == RootSession || w.Root == RootPacket || w.Root == RootTask || w.Root == RootFinish {
+			if w.Root == RootSession || w.Root == RootPacket || w.Root == RootTask || w.Root == RootFinish || w.Root == RootMessage {
 				cut = append(cut, fmt.Sprintf("%s, waiting in %s for %v%s", e.handlerName(w), w.What, w.For.Round(time.Millisecond), ofSession(w.Session)))
 			}
 		}
@@ -193,7 +196,7 @@ func (e *Engine) cutShort() (cut []string) {
 func (e *Engine) inFlight(deadline time.Time) int {
 	var n atomic.Int64
 	silent := ask(e.roster.Load().all, deadline, func(l *Loop) {
-		n.Add(int64(l.roots[RootSession] + l.roots[RootPacket] + l.roots[RootTask] + l.roots[RootFinish]))
+		n.Add(int64(l.roots[RootSession] + l.roots[RootPacket] + l.roots[RootTask] + l.roots[RootFinish] + l.roots[RootMessage]))
 	})
 	return int(n.Load()) + len(silent)
 }
@@ -240,6 +243,7 @@ func (e *Engine) Stop() (left int) {
 	for _, p := range e.Ports() {
 		p.release()
 	}
+	e.pool.stop()
 	close(e.stopped)
 	e.background.Wait()
 	if left == 0 {

@@ -68,7 +68,7 @@ func New(o Options, h Handler) (*Engine, error) {
 	}
 	e.limits.Store(&o.Limits)
 	e.sessions.byID = make(map[SessionID]*Session)
-	e.pool.own = make([]fifo[*Task], o.TaskWorkers)
+	e.pool.begin(e, o.TaskStore, o.TaskWorkers)
 	var all roster
 	add := func(r role, id, idx int) (*Loop, error) {
 		l, err := newLoop(e, r, id, idx)

@@ -20,7 +20,9 @@ type funcs struct {
 	receive  func(*Fiber, *Session, string)
 	close    func(*Fiber, *Session, Reason)
 	task     func(*Fiber, *Task) (any, bool)
+	run      func(*Fiber, *Task) (any, *Errno) // task, with faults
 	finish   func(*Fiber, *Task, any)
+	told     func(*Fiber, *Task, TaskResult) // finish, with everything
 	panicked atomic.Pointer[string]
 }
 
@@ -38,15 +40,25 @@ func (h *funcs) Close(f *Fiber, s *Session, r Reason) {
 		h.close(f, s, r)
 	}
 }
-func (h *funcs) Task(f *Fiber, t *Task) (any, bool) {
-	if h.task == nil {
-		return nil, false
+func (h *funcs) Task(f *Fiber, t *Task) (any, *Errno) {
+	if h.run != nil {
+		return h.run(f, t)
 	}
-	return h.task(f, t)
+	if h.task == nil {
+		return nil, nil
+	}
+	result, ok := h.task(f, t)
+	if !ok {
+		return nil, nil
+	}
+	return result, nil
 }
-func (h *funcs) Finish(f *Fiber, t *Task, result any, last bool) {
-	if h.finish != nil {
-		h.finish(f, t, result)
+func (h *funcs) Finish(f *Fiber, t *Task, r TaskResult) {
+	if h.told != nil {
+		h.told(f, t, r)
+	}
+	if h.finish != nil && r.Value != nil {
+		h.finish(f, t, r.Value)
 	}
 }
 func (h *funcs) Panicked(f *Fiber, v any, stack []byte) {

@@ -45,10 +45,26 @@ var (
 	ErrShutdown = &Errno{"shutdown", 9003, "the server is shutting down"}
 	// ErrQueueFull: the task queue holds task_queue_size tasks.
 	ErrQueueFull = &Errno{"queue_full", 506, "the task queue is full (task_queue_size)"}
+	// ErrMailboxFull: message_queue_size messages have not been handled.
+	ErrMailboxFull = &Errno{"mailbox_full", 9006, "the worker has too many messages to handle (message_queue_size)"}
+	// ErrTaskDeadline: the task was not begun, its deadline had passed.
+	ErrTaskDeadline = &Errno{"deadline", 2003, "the task's deadline passed before a task worker was free"}
+	// ErrTaskTimeout: the task goes on; nobody waits for its result any more.
+	ErrTaskTimeout = &Errno{"timeout", 2003, "the task did not end within the time-out"}
+	// ErrTaskFailed: the callback threw; the text says what.
+	ErrTaskFailed = &Errno{"task_failed", 2002, "onTask failed"}
+	// ErrTaskCut: the task was cancelled while it ran; the text says why.
+	ErrTaskCut = &Errno{"task_cut", 2002, "the task was cancelled while it ran"}
+	// ErrTaskLost: Swoon failed while it ran the task.
+	ErrTaskLost = &Errno{"task_lost", 2002, "an internal error ended the task"}
+	// ErrTaskEnded: a result after the last.
+	ErrTaskEnded = &Errno{"task_ended", 509, "the task has ended: it sends no more results"}
+	// ErrWouldDeadlock: a wait for a task that only the waiting worker could run.
+	ErrWouldDeadlock = &Errno{"would_deadlock", 509, "only this task worker could run the task that it would wait for (task_enable_coroutine, more task workers, or server:task)"}
+	// ErrNoTask: no dead task has this id.
+	ErrNoTask = &Errno{"no_such_task", 1005, "no task of this id is among the dead"}
 	// ErrNoTaskWorkers: task_worker_num is 0.
 	ErrNoTaskWorkers = &Errno{"no_task_workers", 509, "there are no task workers (task_worker_num)"}
-	// ErrNoResult: a task from the control VM; nobody waits for its result.
-	ErrNoResult = &Errno{"no_result_wanted", 509, "the task was sent from the control VM, which takes no results"}
 	// ErrBadWorker: no worker has this id.
 	ErrBadWorker = &Errno{"no_such_worker", 505, "no worker has this id"}
 	// ErrTooManyFibers: max_coroutine fibers wait on this worker.

@@ -8,20 +8,21 @@ import (
 // Root says what started a fiber. It decides what a drain waits for.
 type Root uint8
 
-// The roots. A drain waits for RootSession, RootPacket and RootTask; the rest is
-// cancelled.
+// The roots. A drain waits for what comes from sessions, packets, tasks and
+// messages; the rest is cancelled.
 const (
 	RootNone    Root = iota
 	RootSession      // onConnect, onReceive, onClose
 	RootTask         // onTask
 	RootFinish       // onFinish
+	RootMessage      // onPipeMessage
 	RootTimer        // a timer of the script
 	RootWorker       // top level, onWorkerStart, onStart…
 	RootPacket       // onPacket
 	RootGo           // co.go
 )
 
-var rootNames = [...]string{"idle", "session event", "task", "task result", "timer", "worker event", "packet", "co.go"}
+var rootNames = [...]string{"idle", "session event", "task", "task result", "message", "timer", "worker event", "packet", "co.go"}
 
 func (r Root) String() string { return rootNames[r] }
 

@@ -108,7 +108,11 @@ type Loop struct {
 	parcels parcels // a worker's packets
 
 	// A task worker.
-	task atomic.Pointer[Task] // being run
+	tasks     atomic.Int32 // being run
+	glutted   atomic.Bool  // so many that no more can be taken
+	taskFiber *Fiber       // runs the task that was taken last
+
+	messages atomic.Int64 // sent to this loop and not handled yet
 
 	// What the watchdog looks at.
 	stretch   atomic.Uint64 // counts stretches of script code

@@ -38,6 +38,8 @@ type Options struct {
 	Ports       []PortOptions
 	Limits
 
+	TaskStore TaskQueue // where tasks are kept; nil: in memory
+
 	MaxSpares int // idle goroutines a loop keeps for the next wait
 
 	// ControlInterrupt is the control loop's interrupt word, when a VM that is
@@ -54,7 +56,9 @@ type Limits struct {
 	InboxBytes      int           // bytes of frames one session may have unhandled before reading stops
 	InboxEvents     int           // the same in events
 	WorkerBytes     int64         // the same for all sessions of a worker
-	TaskQueue       int           // tasks queued, not running
+	TaskQueue       int           // tasks queued, not running: task_queue_size
+	DeadTasks       int           // tasks that failed for good and are kept; negative: none: task_dead_size
+	MessageQueue    int           // messages that one loop has not handled: message_queue_size
 	PacketQueue     int           // packets of one worker read and not begun before reading stops: packet_queue_size
 	MaxFibers       int           // fibers waiting on one loop: max_coroutine
 	MaxPacketFibers int           // callbacks of packets waiting on one loop before no other begins: max_packet_coroutine
@@ -93,6 +97,8 @@ const (
 	DefaultWorkerBytes     = 64 << 20
 	DefaultOutboxBytes     = 8 << 20
 	DefaultTaskQueue       = 100_000
+	DefaultDeadTasks       = 1000
+	DefaultMessages        = 10_000
 	DefaultMaxFibers       = 100_000
 	DefaultPacketQueue     = 1 << 16
 	DefaultMaxPacketFibers = 4096
@@ -134,6 +140,8 @@ func (m *Limits) setDefaults() {
 	def(&m.InboxEvents, DefaultInboxEvents)
 	def(&m.WorkerBytes, DefaultWorkerBytes)
 	def(&m.TaskQueue, DefaultTaskQueue)
+	def(&m.DeadTasks, DefaultDeadTasks)
+	def(&m.MessageQueue, DefaultMessages)
 	def(&m.MaxFibers, DefaultMaxFibers)
 	def(&m.PacketQueue, DefaultPacketQueue)
 	def(&m.MaxPacketFibers, DefaultMaxPacketFibers)

@@ -18,11 +18,11 @@ type Handler interface {
 	Connect(f *Fiber, s *Session)
 	Receive(f *Fiber, s *Session, data string)
 	Close(f *Fiber, s *Session, reason Reason)
-	// Task runs on a task worker; what it returns goes to Finish, unless ok is false.
-	Task(f *Fiber, t *Task) (result any, ok bool)
-	// Finish runs on the loop that submitted the task, for each result; last
-	// says that no more will come.
-	Finish(f *Fiber, t *Task, result any, last bool)
+	// Task runs on a task worker; what it returns goes to Finish: a value, none
+	// (nil), or a fault, and then the task may run again.
+	Task(f *Fiber, t *Task) (result any, fault *Errno)
+	// Finish runs on the loop that submitted the task, for each thing it tells.
+	Finish(f *Fiber, t *Task, r TaskResult)
 	// Panicked reports a panic that the callback of f did not catch.
 	Panicked(f *Fiber, value any, stack []byte)
 }

@@ -54,6 +54,7 @@ type Stats struct {
 	Stale, LingerCut           uint64
 	Fibers, Timers, Spares     int // waiting fibers, armed timers, idle goroutines
 	TasksQueued, TasksRunning  int
+	TaskBusy                   int // task workers that run a task
 	Tasks                      uint64
 	Blocking                   int64 // helper goroutines of Block
 	LastID                     SessionID
@@ -94,8 +95,9 @@ func (e *Engine) Stats(asking *Loop) Stats {
 		st.Paused += c.paused
 		st.Stale += c.stale
 		st.LingerCut += c.lingerCut
-		if l.task.Load() != nil {
-			st.TasksRunning++
+		if n := int(l.tasks.Load()); n > 0 {
+			st.TasksRunning += n
+			st.TaskBusy++
 		}
 	}
 	e.sessions.mu.RLock()

@@ -1,94 +1,164 @@
 package engine
 
 import (
-	"sync"
-	"sync/atomic"
+	"math"
 	"time"
 )
 
-// Task is one piece of work for the task workers.
+// Task is one piece of work for the task workers. Until it is submitted it
+// belongs to whoever made it, then to the queue (under the pool's lock), and
+// while it runs to its worker; what is exported stays as it is but for Dst,
+// Due, Tries.
 type Task struct {
-	ID      uint64
-	Src     *Loop // who asked; nil when no result is wanted
-	Dst     int   // index of the task worker; -1: any
-	Data    any
-	Meta    any // the handler's
-	Queued  time.Time
-	waiting *Fiber
+	ID    uint64
+	Src   *Loop // who asked, and is told what came of it
+	Dst   int   // index of the task worker; -1: any
+	Data  any
+	Meta  any // the handler's
+	Flags int // likewise
+	TaskOptions
+
+	// Answer, if set, is told what came of the task instead of the handler's
+	// Finish. Any goroutine, also before Submit has returned; it must not wait.
+	Answer func(TaskResult)
+	// Always has Finish called at the end even if there is nothing to tell.
+	Always bool
+
+	Queued time.Time // when it was submitted
+	Due    int64     // when it may run, as Now counts; 0: now
+	Until  int64     // its deadline; 0: none
+	Tries  int       // how often it has begun to run
+
+	numbered bool
+	place    whereabouts
+	seq      uint64
+	timer    Timer
 }
 
-// taskPool is the queue before the task workers. It lives outside every VM, so
-// a reload loses none of it.
-type taskPool struct {
-	mu     sync.Mutex
-	any    fifo[*Task]
-	own    []fifo[*Task] // for one worker
-	n      int           // in all queues
-	nextID atomic.Uint64
-	queued atomic.Int64 // n, for a look without the lock
-	flying atomic.Int64 // tasks not yet finished: queued, running, or with a result on its way
-	total  atomic.Uint64
+// TaskOptions say when and how often a task runs. The zero value: now, once.
+type TaskOptions struct {
+	Priority int           // higher first
+	Delay    time.Duration // not before
+	Deadline time.Duration // not begun after it, both from Submit
+	Retry    Retry
 }
 
-// Submit queues a task. Ids start at 0, as Swoole's do. Any goroutine.
+// Retry says whether a task that has failed runs again, and when.
+type Retry struct {
+	Times  int           // further tries
+	First  time.Duration // the wait before the first of them
+	Factor float64       // by which each wait is longer than the last
+	Max    time.Duration // the longest wait; 0: no limit
+}
+
+// wait is how long to wait after the n-th try has failed.
+func (r *Retry) wait(n int) time.Duration {
+	w := float64(r.First) * math.Pow(max(r.Factor, 1), float64(n-1))
+	if r.Max > 0 {
+		w = min(w, float64(r.Max))
+	}
+	return time.Duration(min(w, float64(longestWait)))
+}
+
+const longestWait = 10 * 365 * 24 * time.Hour
+
+// TaskResult is what a task tells whoever submitted it: some number of values,
+// or why there is none.
+type TaskResult struct {
+	Value any    // nil: nothing
+	Err   *Errno // why the task has failed; then it is the last
+	Last  bool   // no more will come
+}
+
+// Number gives a task its id before it is submitted. Ids start at 0, as
+// Swoole's do. Any goroutine.
+func (e *Engine) Number(t *Task) uint64 {
+	if !t.numbered {
+		t.numbered = true
+		t.ID = e.pool.nextID.Add(1) - 1
+	}
+	return t.ID
+}
+
+// Submit queues a task: ErrQueueFull and the like say why not. Any goroutine.
 func (e *Engine) Submit(t *Task) error {
-	tasks := e.roster.Load().tasks
-	if len(tasks) == 0 {
-		return ErrNoTaskWorkers
-	}
-	if t.Dst >= len(tasks) || t.Dst < -1 {
-		return ErrBadWorker
-	}
 	p := &e.pool
 	p.mu.Lock()
-	if p.n >= e.Limits().TaskQueue {
-		p.mu.Unlock()
-		return ErrQueueFull
-	}
-	t.ID = p.nextID.Add(1) - 1
-	t.Queued = time.Now()
-	if t.Dst >= 0 {
-		p.own[t.Dst].push(t)
-	} else {
-		p.any.push(t)
-	}
-	p.n++
-	p.flying.Add(1)
-	p.queued.Store(int64(p.n))
-	p.mu.Unlock()
-	p.total.Add(1)
-	if t.Dst >= 0 {
-		tasks[t.Dst].notify()
-		return nil
-	}
-	for _, l := range tasks {
-		if !l.taskBusy() && l.notify() {
-			break
-		}
-	}
-	return nil
-}
-
-// take gives task worker i its next task, or nil.
-func (p *taskPool) take(i int) *Task {
-	p.mu.Lock()
 	defer p.mu.Unlock()
-	var t *Task
-	own, any := &p.own[i], &p.any
-	switch {
-	case own.len() > 0 && (any.len() == 0 || (*own.peek()).ID < (*any.peek()).ID):
-		t = own.pop()
-	case any.len() > 0:
-		t = any.pop()
-	default:
-		return nil
-	}
-	p.n--
-	p.queued.Store(int64(p.n))
-	return t
+	return p.admit(t)
 }
 
-// taskWaits says whether the loop could run a task now.
+// Submit is Engine.Submit for a fiber that waits up to timeout for room in the
+// queue. Baton holder.
+func (f *Fiber) Submit(t *Task, timeout time.Duration) error {
+	p := &f.loop.eng.pool
+	p.mu.Lock()
+	err := p.admit(t)
+	if err != ErrQueueFull || timeout <= 0 {
+		p.mu.Unlock()
+		return err
+	}
+	w, werr := f.Begin("server:task")
+	if werr != nil {
+		p.mu.Unlock()
+		return werr
+	}
+	p.eng.Number(t) // now: whoever makes room must not write what we may read
+	p.waiting = append(p.waiting, admission{w, t})
+	p.mu.Unlock()
+	if _, err = f.Wait(timeout); err != nil {
+		p.forget(w)
+	}
+	if err == ErrTimeout {
+		err = ErrQueueFull
+	}
+	return err
+}
+
+// nextTask runs one task. It is the task loop's place that recovers a panic.
+func (l *Loop) nextTask(f *Fiber) {
+	p := &l.eng.pool
+	l.glutted.Store(l.full())
+	if l.taskBusy() || p.queued.Load() == 0 {
+		return
+	}
+	t := p.take(l.idx)
+	if t == nil {
+		return
+	}
+	l.tasks.Add(1)
+	l.taskFiber = f
+	result, fault := l.runTask(f, t)
+	if l.taskFiber == f {
+		l.taskFiber = nil
+	}
+	l.tasks.Add(-1)
+	l.count.requests++
+	if fault != nil {
+		p.failed(t, fault)
+		return
+	}
+	p.mu.Lock()
+	p.queue.Ack(t)
+	p.mu.Unlock()
+	p.answer(t, TaskResult{Value: result, Last: true})
+}
+
+// runTask calls the handler. A panic in it is a failure of the task.
+func (l *Loop) runTask(f *Fiber, t *Task) (result any, fault *Errno) {
+	f.begin(RootTask, nil)
+	defer f.end()
+	defer l.recovered(f)
+	fault = ErrTaskLost
+	return l.eng.handler.Task(f, t)
+}
+
+// FinishTask sends a result of a task that runs before its last. Any goroutine.
+func (l *Loop) FinishTask(t *Task, result any) {
+	l.eng.pool.answer(t, TaskResult{Value: result})
+}
+
+// taskWaits says whether the loop could run a task now. Any goroutine.
 func (l *Loop) taskWaits() bool {
 	if l.role&taskRole == 0 || l.taskBusy() {
 		return false
@@ -99,49 +169,15 @@ func (l *Loop) taskWaits() bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.any.len() > 0 || p.own[l.idx].len() > 0
+	return p.queue.Waits(l.idx)
 }
 
-// taskBusy: a task worker is serial, unless its tasks may overlap at waits.
+// taskBusy says whether the loop can take no task: a task worker is serial,
+// unless its tasks may overlap at waits, and then it takes no more than may
+// wait. Any goroutine.
 func (l *Loop) taskBusy() bool {
-	return l.task.Load() != nil && !l.eng.Limits().TaskConcurrent
-}
-
-// nextTask runs one task. It is the task loop's place that recovers a panic.
-func (l *Loop) nextTask(f *Fiber) {
-	if l.taskBusy() || l.eng.pool.queued.Load() == 0 {
-		return
+	if l.eng.Limits().TaskConcurrent {
+		return l.glutted.Load()
 	}
-	t := l.eng.pool.take(l.idx)
-	if t == nil {
-		return
-	}
-	l.task.Store(t)
-	result, ok := l.runTask(f, t)
-	l.task.CompareAndSwap(t, nil)
-	l.count.requests++
-	if !ok || t.Src == nil {
-		l.eng.pool.flying.Add(-1)
-		return
-	}
-	l.FinishTask(t, result, true)
-}
-
-// FinishTask sends a result to the loop that submitted the task. last says
-// that it is the task's last. Any goroutine.
-func (l *Loop) FinishTask(t *Task, result any, last bool) {
-	e := l.eng
-	t.Src.Spawn(RootFinish, func(f *Fiber) {
-		if last {
-			defer e.pool.flying.Add(-1)
-		}
-		e.handler.Finish(f, t, result, last)
-	})
-}
-
-func (l *Loop) runTask(f *Fiber, t *Task) (result any, ok bool) {
-	f.begin(RootTask, nil)
-	defer f.end()
-	defer l.recovered(f)
-	return l.eng.handler.Task(f, t)
+	return l.tasks.Load() > 0
 }

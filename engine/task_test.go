@@ -40,7 +40,7 @@ func TestTasks(t *testing.T) {
 						silent.Add(1)
 						return nil, false
 					case 2:
-						f.Loop().FinishTask(task, i, false)
+						f.Loop().FinishTask(task, i)
 					}
 					return i, true
 				},

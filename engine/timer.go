@@ -125,6 +125,10 @@ func (l *Loop) StopTimer(t *Timer) {
 	}
 }
 
+// Defer runs fn as a fiber of its own at the end of this turn, before anything
+// that comes from outside. Baton holder.
+func (l *Loop) Defer(root Root, fn func(*Fiber)) { l.jobs.push(job{root, fn}) }
+
 // Owner is what SetTimer was given.
 func (t *Timer) Owner() any { return t.owner }
 

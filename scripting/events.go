@@ -19,6 +19,8 @@ const (
 	evBufferEmpty
 	evTask
 	evFinish
+	evPipeMessage
+	evTimer
 	evError
 	evPacket
 	evWorkerExit
@@ -29,13 +31,13 @@ const (
 
 var eventNames = [numEvents]string{
 	"Start", "Shutdown", "WorkerStart", "WorkerStop", "WorkerError",
-	"Connect", "Receive", "Close", "BufferFull", "BufferEmpty", "Task", "Finish", "Error", "Packet",
+	"Connect", "Receive", "Close", "BufferFull", "BufferEmpty", "Task", "Finish", "PipeMessage", "Timer", "Error", "Packet",
 	"WorkerExit", "BeforeReload", "AfterReload",
 }
 
 // laterEvents have a meaning that this version does not give them yet.
 var laterEvents = []string{
-	"PipeMessage", "Timer", "ManagerStart", "ManagerStop",
+	"ManagerStart", "ManagerStop",
 	"BeforeShutdown", "Request", "Message", "Open", "HandShake", "Disconnect",
 	"BeforeHandshakeResponse",
 }

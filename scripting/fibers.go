@@ -73,7 +73,7 @@ func (in *Instance) start(L *lua.LState, name string, fn *lua.LFunction, args []
 	// What a session event or a task starts belongs to it: a drain waits for it.
 	root := engine.RootGo
 	switch f.Root() {
-	case engine.RootSession, engine.RootPacket, engine.RootTask, engine.RootFinish:
+	case engine.RootSession, engine.RootPacket, engine.RootTask, engine.RootFinish, engine.RootMessage:
 		root = f.Root()
 	}
 	var id uint64

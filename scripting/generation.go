@@ -29,6 +29,7 @@ type Generation struct {
 // still at work for older generations.
 type seat struct {
 	live     *Instance
+	early    []engine.Waiter // fibers that wait for the first live instance
 	draining map[*Instance]bool
 }
 

@@ -50,10 +50,10 @@ type Instance struct {
 	calls      []*call // pool
 	underWay   int     // callbacks and promised callbacks that need this VM
 	timers     *timers
-	tasks      []running // on a task worker
-	held       []func()  // what onWorkerStart started, until the swap
-	started    bool      // onWorkerStart has succeeded
-	stopping   bool      // onWorkerStop is to run when underWay is 0
+	tasks      taskState
+	held       []func() // what onWorkerStart started, until the swap
+	started    bool     // onWorkerStart has succeeded
+	stopping   bool     // onWorkerStop is to run when underWay is 0
 	storm      storm
 	peers      peerTexts
 	drainTimer engine.Timer // reload_drain_time

@@ -32,10 +32,19 @@ var serverMethods = []method{
 	{"protect", []Param{{"fd", "number"}, {"on", "boolean?"}}, "Exempt the session from heartbeat_idle_time and max_idle_time, or end that.", (*Instance).doProtect},
 	{"heartbeat", []Param{{"close", "boolean?"}}, "The sessions that are over heartbeat_idle_time, by fd; with close, close them.", (*Instance).doHeartbeat},
 	{"session", []Param{{"fd", "number"}}, "A table of plain data that lives with the session and survives reloads.", (*Instance).doSession},
-	{"task", []Param{{"data", "any"}, {"dst", "number?"}, {"callback", "function?"}}, "Give data to a task worker; returns the task's id.", (*Instance).doTask},
+	{"task", []Param{{"data", "any"}, {"dst", "any"}, {"callback", "any"}, {"options", "any"}}, "Give data to a task worker; returns the task's id. Options: wait, priority, delay, deadline, retry; they may stand in the place of dst.", (*Instance).doTask},
+	{"task_after", []Param{{"ms", "number"}, {"data", "any"}, {"dst", "any"}, {"callback", "any"}, {"options", "any"}}, "Give data to a task worker after ms milliseconds; returns the task's id.", (*Instance).doTaskAfter},
+	{"taskwait", []Param{{"data", "any"}, {"timeout", "number?"}, {"dst", "any"}, {"options", "any"}}, "Give data to a task worker and wait for the result, timeout (0.5) in seconds.", (*Instance).doTaskwait},
+	{"taskWaitMulti", []Param{{"list", "table"}, {"timeout", "number?"}, {"options", "any"}}, "Give each value of list to a task worker and wait for the results, by the keys of list; where there is none, a second table has the reason.", (*Instance).doTaskWaitMulti},
+	{"taskCo", []Param{{"list", "table"}, {"timeout", "number?"}, {"options", "any"}}, "The same, with false where there is no result.", (*Instance).doTaskCo},
+	{"deadTasks", []Param{{"action", "string?"}, {"id", "number?"}}, "The tasks that failed for good, as a list; or requeue or drop them, all or one.", (*Instance).doDeadTasks},
 	{"finish", []Param{{"data", "any"}}, "In onTask: send a result to onFinish before the callback returns.", (*Instance).doFinish},
-	{"tick", []Param{{"ms", "number"}, {"callback", "function"}, {"...", "any"}}, "Call callback(id, ...) every ms milliseconds.", (*Instance).doTick},
-	{"after", []Param{{"ms", "number"}, {"callback", "function"}, {"...", "any"}}, "Call callback(...) once, after ms milliseconds.", (*Instance).doAfter},
+	{"sendMessage", []Param{{"message", "any"}, {"dst_worker_id", "number"}}, "Send plain data to the onPipeMessage of a worker or task worker.", (*Instance).doSendMessage},
+	{"tick", []Param{{"ms", "any"}, {"callback", "any"}, {"...", "any"}}, "Call callback(id, ...) every ms milliseconds.", (*Instance).doTick},
+	{"after", []Param{{"ms", "any"}, {"callback", "any"}, {"...", "any"}}, "Call callback(...) once, after ms milliseconds.", (*Instance).doAfter},
+	{"addtimer", []Param{{"ms", "number"}}, "Call onTimer(server, ms) every ms milliseconds; one timer for each ms.", (*Instance).doAddTimer},
+	{"deltimer", []Param{{"ms", "number"}}, "Stop what addtimer has started; false if there was none.", (*Instance).doDelTimer},
+	{"defer", []Param{{"callback", "function"}, {"...", "any"}}, "Call callback(...) at the end of this turn of the loop.", (*Instance).doDefer},
 	{"clearTimer", []Param{{"id", "number"}}, "Stop a timer of this worker.", (*Instance).doClearTimer},
 	{"stats", nil, "Counters of the server, as a table.", (*Instance).doStats},
 	{"reload", []Param{{"only_task", "boolean?"}}, "Load the script again; with only_task, on the task workers alone.", (*Instance).doReload},
@@ -243,7 +252,7 @@ func (in *Instance) doStats(L *lua.LState) int {
 	num("timer_num", float64(in.timers.count()))
 	num("task_queue_num", float64(st.TasksQueued))
 	num("tasking_num", float64(st.TasksQueued+st.TasksRunning))
-	num("task_idle_worker_num", float64(st.TaskWorkers-st.TasksRunning))
+	num("task_idle_worker_num", float64(st.TaskWorkers-st.TaskBusy))
 	num("task_count", float64(st.Tasks))
 	num("session_round", float64(st.LastID))
 	num("generation", float64(in.gen.id))

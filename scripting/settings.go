@@ -36,11 +36,12 @@ type Settings struct {
 	PacketQueue        int
 	MaxPacketCoroutine int
 	TaskCoroutine      bool
-	KeepOnError        bool // error_policy = "keep"
-	HotReload          bool
-	Strict             bool
-	LogFile            string
-	LogLevel           slog.Level
+	TaskSettings
+	KeepOnError bool // error_policy = "keep"
+	HotReload   bool
+	Strict      bool
+	LogFile     string
+	LogLevel    slog.Level
 
 	// Ports are all ports, the primary one first.
 	Ports []*PortSettings
@@ -86,7 +87,7 @@ func defaultSettings() *Settings {
 		CloseTimeout: engine.DefaultCloseTime, MaxWait: engine.DefaultDrainTime, DrainTime: 60 * time.Second, ReloadAsync: true,
 		MemoryLimit: defaultMemoryLimit(), MaxCoroutine: engine.DefaultMaxFibers, TaskQueue: engine.DefaultTaskQueue,
 		PacketQueue: engine.DefaultPacketQueue, MaxPacketCoroutine: engine.DefaultMaxPacketFibers, HotReload: true,
-		LogLevel: slog.LevelInfo, Given: map[string]lua.LValue{}, FlowSettings: defaultFlow(),
+		LogLevel: slog.LevelInfo, Given: map[string]lua.LValue{}, FlowSettings: defaultFlow(), TaskSettings: defaultTasks(),
 	}
 }
 
@@ -116,6 +117,7 @@ func (s *Settings) limits() engine.Limits {
 		MemoryLimit: uint64(s.MemoryLimit), MaxStretch: s.MaxExecution, TaskStretch: s.TaskExecution, TaskConcurrent: s.TaskCoroutine,
 	}
 	s.FlowSettings.limit(&m)
+	s.TaskSettings.limit(&m)
 	if m.MaxStretch == 0 {
 		m.MaxStretch = -1 // 0 means the default there
 	}

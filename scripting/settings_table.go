@@ -27,7 +27,7 @@ type setting struct {
 }
 
 // settingTable is all of them, in the order of the settings page.
-var settingTable = slices.Concat(socketSettings, flowSettings, serverSettings)
+var settingTable = slices.Concat(socketSettings, flowSettings, taskSettings, serverSettings)
 
 var serverSettings = []setting{
 	{name: "mode", def: `"base"`, server: setMode,
@@ -68,10 +68,6 @@ var serverSettings = []setting{
 		doc: "after a reload, let callbacks in flight finish on the old code; false: cancel them"},
 	{name: "max_coroutine", def: "100000", server: integer(func(s *Settings) *int { return &s.MaxCoroutine }, 1, 1<<24),
 		doc: "fibers that may wait on one worker"},
-	{name: "task_queue_size", def: "100000", server: integer(func(s *Settings) *int { return &s.TaskQueue }, 1, 1<<24),
-		doc: "tasks that may wait for a task worker"},
-	{name: "task_enable_coroutine", def: "false", server: boolean(func(s *Settings) *bool { return &s.TaskCoroutine }),
-		doc: "a task worker takes the next task while one waits"},
 	{name: "error_policy", def: `"close"`, server: setErrorPolicy,
 		doc: `what an error in onConnect or onReceive does to its session: "close" or "keep"`},
 	{name: "hot_reload", def: "true", server: boolean(func(s *Settings) *bool { return &s.HotReload }),
@@ -87,5 +83,5 @@ var serverSettings = []setting{
 
 // settingAliases are old names of settings.
 var settingAliases = map[string]string{
-	"max_conn": "max_connection", "max_coro_num": "max_coroutine", "buffer_output_size": "output_buffer_size",
+	"max_conn": "max_connection", "task_object": "task_use_object", "max_coro_num": "max_coroutine", "buffer_output_size": "output_buffer_size",
 }

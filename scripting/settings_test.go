@@ -135,7 +135,7 @@ func TestFaultsAreReportedTogether(t *testing.T) {
 server:set{ worker_num = 0, prot = 1, task_worker_num = 1 }
 server:set{ [1] = 2 }
 server:on("Recieve", function() end)
-server:on("PipeMessage", function() end)
+server:on("HandShake", function() end)
 server:on("Close", 12)
 function onConect() end
 function onFinish() end
@@ -149,7 +149,7 @@ function onFinish() end
 		"app.lua:2: unknown setting 'prot' (did you mean 'port'?)",
 		"app.lua:3: server:set: the name of a setting must be a string, not number (1)",
 		"app.lua:4: server:on: unknown event 'Recieve' (did you mean 'Receive'?)",
-		"app.lua:5: server:on: event 'PipeMessage' is not in this version",
+		"app.lua:5: server:on: event 'HandShake' is not in this version",
 		"app.lua:6: server:on: the callback for 'Close' must be a function, not number",
 		"app.lua:7: unknown callback 'onConect' (did you mean 'onConnect'?)",
 		"app.lua: there is no onReceive: a TCP server needs function onReceive(server, fd, reactor_id, data)",
@@ -194,8 +194,8 @@ func TestCallbackGivenTwice(t *testing.T) {
 	if err != nil {
 		t.Errorf("names that only look like callbacks: %v", err)
 	}
-	_, _, err = load(t, receives+"function onPipeMessage() end")
-	if err == nil || !strings.Contains(err.Error(), "app.lua:2: callback 'onPipeMessage' is not in this version") {
+	_, _, err = load(t, receives+"function onHandShake() end")
+	if err == nil || !strings.Contains(err.Error(), "app.lua:2: callback 'onHandShake' is not in this version") {
 		t.Error(err)
 	}
 	_, _, err = load(t, "function OnReceive() end\nfunction onREceive() end\nfunction onReceive() end")

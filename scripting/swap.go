@@ -52,7 +52,7 @@ func (h *Host) swap(old, g *Generation, leaving []*engine.Loop) (draining int) {
 }
 
 // takeOver carries over what survives in the loop itself: named timers.
-func (in *Instance) takeOver(before *Instance) {}
+func (in *Instance) takeOver(before *Instance) { in.takeTimersOver(before) }
 
 // goLive starts what onWorkerStart has asked for.
 func (in *Instance) goLive() {
@@ -61,6 +61,11 @@ func (in *Instance) goLive() {
 		start()
 	}
 	in.held = nil
+	s := seatOf(in.loop)
+	for _, w := range s.early {
+		w.Wake(nil)
+	}
+	s.early = nil
 }
 
 // Why waits end when their code is replaced.
@@ -152,6 +157,7 @@ func overstayed(t *engine.Timer) {
 
 // cut cancels, by name, everything that still runs on this instance.
 func (in *Instance) cut(why string) {
+	in.dropAwaited(why)
 	in.loop.CancelIf(errReplaced, func(f *engine.Fiber) bool {
 		c, ok := f.Data.(*call)
 		if ok && c.in == in {

@@ -1,0 +1,92 @@
+package engine
+
+import (
+	"sync"
+	"time"
+)
+
+// gathering is a fiber's wait for the results of its tasks.
+type gathering struct {
+	mu      sync.Mutex
+	results []TaskResult
+	told    []bool
+	left    int // tasks that have not told
+	armed   bool
+	over    bool
+	w       Waiter
+}
+
+// TaskGather submits the tasks and waits until each has sent its first result,
+// has failed, or the time-out has passed: then ErrTaskTimeout is its result. A
+// task that could not be submitted has the reason as its result. What comes
+// later is counted and dropped. The error is of the wait as a whole: the fiber
+// was cancelled, or the tasks could only run on the worker that waits for them.
+// Baton holder.
+func (f *Fiber) TaskGather(what string, tasks []*Task, timeout time.Duration) ([]TaskResult, error) {
+	for _, t := range tasks {
+		if f.blocks(t) {
+			return nil, ErrWouldDeadlock
+		}
+	}
+	w, err := f.Begin(what)
+	if err != nil {
+		return nil, err
+	}
+	p := &f.loop.eng.pool
+	g := &gathering{results: make([]TaskResult, len(tasks)), told: make([]bool, len(tasks)), left: len(tasks), w: w}
+	for i, t := range tasks {
+		t.Answer = func(r TaskResult) { g.tell(p, i, r) }
+		if err := f.loop.eng.Submit(t); err != nil {
+			fault, ok := err.(*Errno)
+			if !ok {
+				fault = ErrTaskLost
+			}
+			g.tell(p, i, TaskResult{Err: fault})
+		}
+	}
+	g.mu.Lock()
+	g.armed = true
+	wait := g.left > 0
+	g.mu.Unlock()
+	if wait {
+		_, err = f.Wait(timeout)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.over = true
+	if err != nil && err != ErrTimeout {
+		return nil, err
+	}
+	for i := range g.results {
+		if !g.told[i] {
+			g.results[i].Err = ErrTaskTimeout
+		}
+	}
+	return g.results, nil
+}
+
+// tell takes what task i has to tell: the first time only.
+func (g *gathering) tell(p *taskPool, i int, r TaskResult) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.over || g.told[i] {
+		if r.Value != nil || r.Err != nil {
+			p.late.Add(1)
+		}
+		return
+	}
+	g.results[i], g.told[i] = r, true
+	if g.left--; g.left == 0 && g.armed {
+		g.w.Wake(nil)
+	}
+}
+
+// blocks says whether t could never run while f waits for it: f is the one task
+// of a serial task worker, and no other worker may take t. Baton holder.
+func (f *Fiber) blocks(t *Task) bool {
+	l := f.loop
+	if l.taskFiber != f || l.eng.Limits().TaskConcurrent {
+		return false
+	}
+	return t.Dst == l.idx || t.Dst < 0 && len(l.eng.roster.Load().tasks) == 1
+}
