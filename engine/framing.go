@@ -103,8 +103,8 @@ func (l *Loop) forget(s *Session) {
 	}
 }
 
-// noFrame ends the session of the read, which sent what is no frame: what was
-// answered is flushed, the messages before are handled, the rest is dropped.
+// noFrame ends the session of the read, which sent what is no frame: the
+// messages before are handled and answered, the rest is dropped.
 func (l *Loop) noFrame(s *Session, err error) {
 	l.count.discarded += uint64(len(l.read.rest))
 	l.forget(s)
@@ -121,5 +121,5 @@ func (l *Loop) noFrame(s *Session, err error) {
 		reason = FrameMalformed
 		l.eng.log.Warn("malformed frame", "fd", s.id, "reason", reason, "error", err)
 	}
-	l.endBehind(s, reason)
+	l.endInput(s, reason)
 }

@@ -226,7 +226,10 @@ func TestNoFrameEndsTheSession(t *testing.T) {
 		}
 		h.receive = func(f *Fiber, s *Session, data string) {
 			d.note(s, "got "+data)
-			f.Send(s, data)
+			sleep(f, time.Millisecond) // the reactor sees all of the read first
+			if err := f.Send(s, data); err != nil {
+				t.Errorf("an answer to %q: %v", data, err)
+			}
 		}
 		e, _ := serve(t, o, h)
 		s16 := func(v int16) string { return string(binary.NativeEndian.AppendUint16(nil, uint16(v))) }
@@ -266,8 +269,7 @@ func TestNoFrameEndsTheSession(t *testing.T) {
 					})
 				}
 			}
-			// Answers that come after the end was seen are not sent any more.
-			if got, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(c.frames, string(got)) {
+			if got, err := io.ReadAll(conn); err != nil || string(got) != c.frames {
 				t.Errorf("%q: answered %q, %v, want %q", c.pieces, got, err, c.frames)
 			}
 			conn.Close()
@@ -291,6 +293,41 @@ func TestNoFrameEndsTheSession(t *testing.T) {
 				t.Errorf("%q: the neighbour: %v", c.pieces, err)
 			}
 			neighbour.Close()
+		}
+		balanced(t, e)
+	})
+}
+
+// Until the messages before the fault are handled nothing more is read, and a
+// peer that breaks off meanwhile does not change why the session ended.
+func TestFaultEndsTheInput(t *testing.T) {
+	everyClosing(t, func(t *testing.T, o Options, h *funcs, d *diary) {
+		o.Ports[0].Framer = framer(t, frame.Config{EOFSplit: new(true), EOF: new(";"), MaxLength: new(8)})
+		var g gate
+		h.receive = func(f *Fiber, s *Session, data string) { g.pass(f); d.note(s, "got "+data) }
+		e, addr := serve(t, o, h)
+		conn := dial(t, addr)
+		conn.Write([]byte("a;b;12345678"))
+		var s *Session
+		eventually(t, "the fault is seen", func() bool {
+			s, _ = e.Session(1)
+			paused := false
+			if s != nil {
+				onLoop(s.reactor.Load(), func() { s.lockIn(); paused = s.pause&pauseFault != 0; s.unlockIn() })
+			}
+			return paused
+		})
+		if !s.Alive() {
+			t.Error("the session has ended before its messages were handled")
+		}
+		conn.Write([]byte("more;"))
+		conn.(*net.TCPConn).SetLinger(0)
+		conn.Close()
+		eventually(t, "the reset is seen", func() bool { return s.Info().FD < 0 })
+		g.open()
+		d.check(t, 1, h.connect != nil, FrameTooLarge)
+		if list := d.of(1); countPrefix(list, "got") != 2 {
+			t.Errorf("handled were %q", list)
 		}
 		balanced(t, e)
 	})

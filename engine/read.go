@@ -267,6 +267,19 @@ func (l *Loop) endOfInput(s *Session) {
 	}
 }
 
+// endInput is a fault of the stream: the last event stands behind the backlog,
+// as at the peer's FIN, and what comes until then stays in the kernel. Not
+// under mu.
+func (l *Loop) endInput(s *Session, reason Reason) {
+	s.lockIn()
+	s.pause |= pauseFault
+	l.pushEnd(s, reason)
+	s.unlockIn()
+	s.mu.Lock()
+	l.setInterest(s)
+	s.mu.Unlock()
+}
+
 // hangUp is an error on a session that is not being read. Left in epoll it
 // would be announced for ever.
 func (l *Loop) hangUp(s *Session) {

@@ -145,7 +145,7 @@ func (l *Loop) beginEnd(s *Session, reason Reason) (_ Reason, greeted bool) {
 		s.wakeSenders()
 		s.tellReactor()
 	}
-	if reason == ClientClosed && !s.cut.Load() {
+	if reason != NoReason && !s.cut.Load() {
 		s.reason = reason // it came before whatever broke the socket since
 	}
 	l.count.closes++

@@ -96,6 +96,7 @@ const (
 	pauseInbox  pauseBits = 1 << iota // its own backlog is over InboxBytes
 	pauseWorker                       // its worker's is over WorkerBytes
 	pauseDrain                        // the server is stopping
+	pauseFault                        // what came is no frame: no more is wanted
 )
 
 // ID is the session's id.

@@ -1,7 +1,6 @@
 package frame
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -36,7 +35,7 @@ const (
 const maxOffset = math.MaxUint16
 
 // New makes the framer that c declares, Raw where it declares none. The error
-// holds every fault of c.
+// is Faults.
 func New(c Config) (Framer, error) {
 	var k checker
 	eof, split := isTrue(c.EOFCheck) || isTrue(c.EOFSplit), isTrue(c.EOFSplit)
@@ -46,7 +45,7 @@ func New(c Config) (Framer, error) {
 	}
 	limit := value(c.MaxLength, DefaultMaxLength)
 	if limit < 1 || limit > math.MaxInt32 {
-		k.check(false, "package_max_length: %d is not in 1..%d", limit, math.MaxInt32)
+		k.check(false, "package_max_length", "%d is not in 1..%d", limit, math.MaxInt32)
 		limit = math.MaxInt32 // nothing else is wrong because of it
 	}
 	k.alone(c, eof, byLength)
@@ -54,58 +53,74 @@ func New(c Config) (Framer, error) {
 	var f Framer = Raw{}
 	switch {
 	case eof && byLength:
-		k.check(false, "%s and %s are both on: a port has one framing", onOf(split), lengthName(c))
+		k.check(false, lengthName(c), "%s is on, too: a port has one framing", onOf(split))
 	case eof:
 		s := value(c.EOF, DefaultEOF)
-		k.check(s != "", "package_eof: is empty")
-		k.check(limit >= len(s), "package_max_length: %d is less than the %d bytes of package_eof", limit, len(s))
+		k.check(s != "", "package_eof", "it is empty")
+		k.check(limit >= len(s), "package_max_length", "%d is less than the %d bytes of package_eof", limit, len(s))
 		if split {
 			f = &eofSplit{eof: []byte(s), max: limit}
 		} else {
 			f = &eofCheck{eof: []byte(s), max: limit}
 		}
 	case byLength:
-		k.check(c.LengthFunc == nil || c.LengthText == nil,
-			"package_length_func and package_length_text are both set: one of them tells the length")
+		k.check(c.LengthFunc == nil || c.LengthText == nil, "package_length_text", "package_length_func is set, too: one of them tells the length")
 		switch {
 		case c.LengthFunc != nil:
-			f = &byFunc{length: c.LengthFunc, max: limit}
+			f = Func(c.LengthFunc, limit)
 		case c.LengthText != nil:
 			f = k.text(*c.LengthText, limit)
 		default:
 			f = k.length(c, limit)
 		}
 	}
-	if err := errors.Join(k.faults...); err != nil {
-		return nil, err
+	if len(k.faults) > 0 {
+		return nil, k.faults
 	}
 	return f, nil
 }
 
-// checker gathers faults.
-type checker struct{ faults []error }
+// Faults are all that is wrong with a Config.
+type Faults []Fault
 
-func (k *checker) check(ok bool, format string, args ...any) {
+// Fault is one of them.
+type Fault struct {
+	Setting string // by its name
+	Text    string
+}
+
+func (f Faults) Error() string {
+	var lines []string
+	for _, one := range f {
+		lines = append(lines, one.Setting+": "+one.Text)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// checker gathers faults.
+type checker struct{ faults Faults }
+
+func (k *checker) check(ok bool, setting, format string, args ...any) {
 	if !ok {
-		k.faults = append(k.faults, fmt.Errorf(format, args...))
+		k.faults = append(k.faults, Fault{setting, fmt.Sprintf(format, args...)})
 	}
 }
 
 // alone refuses settings that nothing would look at.
 func (k *checker) alone(c Config, eof, byLength bool) {
-	k.check(c.EOF == nil || eof, "package_eof is set, but neither open_eof_check nor open_eof_split is on")
-	k.check(c.MaxLength == nil || eof || byLength,
-		"package_max_length is set, but none of open_eof_check, open_eof_split and open_length_check is on: a stream without framing has no packages")
+	k.check(c.EOF == nil || eof, "package_eof", "neither open_eof_check nor open_eof_split is on")
+	k.check(c.MaxLength == nil || eof || byLength, "package_max_length",
+		"none of open_eof_check, open_eof_split and open_length_check is on: a stream without framing has no packages")
 	why := "open_length_check is not on"
 	if byLength && (c.LengthFunc != nil || c.LengthText != nil) {
 		why = lengthName(c) + " tells the length"
 	}
 	field := byLength && c.LengthFunc == nil && c.LengthText == nil
-	k.check(c.LengthType == nil || field, "package_length_type is set, but %s", why)
-	k.check(c.LengthOffset == nil || field, "package_length_offset is set, but %s", why)
-	k.check(c.BodyOffset == nil || field, "package_body_offset is set, but %s", why)
-	k.check(c.LengthFunc == nil || byLength, "package_length_func is set, but open_length_check is false")
-	k.check(c.LengthText == nil || byLength, "package_length_text is set, but open_length_check is false")
+	k.check(c.LengthType == nil || field, "package_length_type", "%s", why)
+	k.check(c.LengthOffset == nil || field, "package_length_offset", "%s", why)
+	k.check(c.BodyOffset == nil || field, "package_body_offset", "%s", why)
+	k.check(c.LengthFunc == nil || byLength, "package_length_func", "open_length_check is false")
+	k.check(c.LengthText == nil || byLength, "package_length_text", "open_length_check is false")
 }
 
 // length makes the framer of a binary length field.
@@ -117,35 +132,35 @@ func (k *checker) length(c Config, limit int) *length {
 		t, known = lengthTypeOf(letter[0])
 	}
 	offset, body := value(c.LengthOffset, 0), value(c.BodyOffset, DefaultBodyOffset)
-	k.check(known, "package_length_type: %q is none of %s", letter, strings.Join(strings.Split(LengthTypes, ""), " "))
-	k.check(0 <= offset && offset <= maxOffset, "package_length_offset: %d is not in 0..%d", offset, maxOffset)
-	k.check(0 <= body && body <= maxOffset, "package_body_offset: %d is not in 0..%d", body, maxOffset)
-	k.check(limit > offset+t.size, "package_max_length: %d leaves no body behind a header of %d bytes (package_length_offset %d, package_length_type %s)",
+	k.check(known, "package_length_type", "%q is none of %s", letter, strings.Join(strings.Split(LengthTypes, ""), " "))
+	k.check(0 <= offset && offset <= maxOffset, "package_length_offset", "%d is not in 0..%d", offset, maxOffset)
+	k.check(0 <= body && body <= maxOffset, "package_body_offset", "%d is not in 0..%d", body, maxOffset)
+	k.check(limit > offset+t.size, "package_max_length", "%d leaves no body behind a header of %d bytes (package_length_offset %d, package_length_type %s)",
 		limit, offset+t.size, offset, letter)
-	k.check(limit >= body, "package_max_length: %d is less than package_body_offset %d", limit, body)
+	k.check(limit >= body, "package_max_length", "%d is less than package_body_offset %d", limit, body)
 	return &length{typ: t, offset: offset, header: offset + t.size, body: body, max: limit}
 }
 
 // text makes the framer of a header of text.
 func (k *checker) text(t Text, limit int) *text {
+	const setting = "package_length_text"
 	header := len(t.Prefix) + t.Digits
-	k.check(len(t.Prefix) <= maxPrefix, "package_length_text.prefix: has %d bytes, %d are allowed", len(t.Prefix), maxPrefix)
+	k.check(len(t.Prefix) <= maxPrefix, setting, "prefix has %d bytes, %d are allowed", len(t.Prefix), maxPrefix)
 	if t.Digits < 1 || t.Digits > maxDigits {
-		k.check(false, "package_length_text.digits: %d is not in 1..%d", t.Digits, maxDigits)
+		k.check(false, setting, "digits: %d is not in 1..%d", t.Digits, maxDigits)
 		return nil
 	}
-	k.check(limit > header, "package_max_length: %d leaves no body behind a header of %d bytes (package_length_text)", limit, header)
+	k.check(limit > header, "package_max_length", "%d leaves no body behind a header of %d bytes (package_length_text)", limit, header)
 	t.Words = append([]string(nil), t.Words...)
 	for i, w := range t.Words {
 		if w == "" || len(w) > maxPrefix {
-			k.check(false, "package_length_text.words[%d]: has %d bytes, 1..%d are allowed", i+1, len(w), maxPrefix)
+			k.check(false, setting, "words[%d] has %d bytes, 1..%d are allowed", i+1, len(w), maxPrefix)
 			continue
 		}
-		k.check(len(w) <= limit, "package_max_length: %d is less than the %d bytes of package_length_text.words[%d]", limit, len(w), i+1)
-		k.check(t.matches([]byte(w)) < min(len(w), header), "package_length_text.words[%d]: %q and a header begin alike", i+1, w)
+		k.check(len(w) <= limit, "package_max_length", "%d is less than the %d bytes of package_length_text.words[%d]", limit, len(w), i+1)
+		k.check(t.matches([]byte(w)) < min(len(w), header), setting, "words[%d] %q and a header begin alike", i+1, w)
 		for j, v := range t.Words[:i] {
-			k.check(common([]byte(w), v) < min(len(w), len(v)),
-				"package_length_text.words[%d]: %q and words[%d] %q begin alike", i+1, w, j+1, v)
+			k.check(common([]byte(w), v) < min(len(w), len(v)), setting, "words[%d] %q and words[%d] %q begin alike", i+1, w, j+1, v)
 		}
 	}
 	return &text{Text: t, header: header, max: limit}

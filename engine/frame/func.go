@@ -16,6 +16,12 @@ type byFunc struct {
 	max    int
 }
 
+// Func is the framer of a length function: what New makes of one.
+// maxLength is package_max_length.
+func Func(length LengthFunc, maxLength int) Framer {
+	return &byFunc{length: length, max: maxLength}
+}
+
 func (f *byFunc) Next(b []byte, c *Cursor) (int, error) {
 	total := int(c.Need)
 	if total == 0 {

@@ -80,7 +80,8 @@ func (t lengthType) read(b []byte) uint64 {
 	return v
 }
 
-// length is open_length_check with a binary field.
+// length is open_length_check with a binary field. A frame without a body is
+// one: its field says that the header is all.
 type length struct {
 	typ    lengthType
 	offset int // where the field begins
@@ -101,7 +102,7 @@ func (f *length) Next(b []byte, c *Cursor) (int, error) {
 			return 0, f.refuse(v)
 		}
 		sum := int64(v) + int64(f.body)
-		if sum > int64(f.max) || sum <= int64(f.header) {
+		if sum > int64(f.max) || sum < int64(f.header) {
 			return 0, f.refuse(v)
 		}
 		total = int(sum)

@@ -88,7 +88,7 @@ func TestEveryLetter(t *testing.T) {
 						want = Malformed
 					case value > limit || value+uint64(body) > limit:
 						want = TooLarge
-					case value+uint64(body) <= uint64(header):
+					case value+uint64(body) < uint64(header):
 						want = Malformed
 					}
 					var c Cursor
@@ -105,8 +105,11 @@ func TestEveryLetter(t *testing.T) {
 						continue
 					}
 					total := int(value) + body
-					if err != nil || got != 0 || int(c.Need) != total {
+					if whole := total == header; err != nil || (got == header) != whole || got != 0 && !whole || int(c.Need) != total {
 						t.Errorf("%s at %d, body at %d, value %d: %d, %v, needs %d", l.letter, offset, body, value, got, err, c.Need)
+						continue
+					}
+					if total == header {
 						continue
 					}
 					if got, err := next(t, f, b[:total-1], &c); got != 0 || err != nil {
@@ -133,8 +136,7 @@ func TestLengthStreams(t *testing.T) {
 				frames: []string{"\x00\x00\x00\x01a", "\x00\x00\x00\x03bcd"}},
 			{in: "\x00\x00\x00\x01a\x00\x4c\x4b\x40bcd", frames: []string{"\x00\x00\x00\x01a"},
 				kind: TooLarge, text: "length field says 5000000 bytes, package_max_length is 2097152 (package_body_offset adds 4)"},
-			{in: "\x00\x00\x00\x00", kind: Malformed,
-				text: "length field says 0 bytes, the header alone has 4 (package_body_offset adds 4)"},
+			{in: "\x00\x00\x00\x00\x00\x00\x00\x01a\x00\x00\x00\x00", frames: []string{"\x00\x00\x00\x00", "\x00\x00\x00\x01a", "\x00\x00\x00\x00"}},
 			{in: "\xff\xff\xff\xffx", kind: TooLarge,
 				text: "length field says 4294967295 bytes, package_max_length is 2097152 (package_body_offset adds 4)"},
 		})
@@ -145,7 +147,8 @@ func TestLengthStreams(t *testing.T) {
 		becomes(t, f, []stream{
 			{in: put(3) + "a" + put(10) + "12345678", frames: []string{put(3) + "a", put(10) + "12345678"}},
 			{in: put(11), kind: TooLarge, text: "length field says 11 bytes, package_max_length is 10"},
-			{in: put(2), kind: Malformed, text: "length field says 2 bytes, the header alone has 2"},
+			{in: put(2) + put(1), frames: []string{put(2)}, kind: Malformed, text: "length field says 1 bytes, the header alone has 2"},
+			{in: put(0), kind: Malformed, text: "length field says 0 bytes, the header alone has 2"},
 			{in: put(-5), kind: Malformed, text: "length field says -5 bytes"},
 		})
 	})
