@@ -8,8 +8,8 @@ import (
 
 // A frozen value is plain data that belongs to no VM, in the form in which a VM
 // takes it without a copy: nil, booleans, numbers and strings are the Lua values
-// themselves, a table is a *Table that nobody changes any more. Any goroutine
-// may hold and thaw one.
+// themselves, a table is a *Table that nobody changes any more, null a value of
+// its own. Any goroutine may hold one; whoever has a VM's baton may thaw it.
 
 // Table is a frozen table.
 type Table = plainTable
@@ -38,13 +38,25 @@ func Freeze(v lua.LValue, keep bool) (lua.LValue, *PlainError) {
 	if err != nil {
 		return nil, err
 	}
-	return p.(*plainTable), nil // all else was above, or is refused
+	if t, ok := p.(*plainTable); ok {
+		return t, nil
+	}
+	return frozenNull{}, nil // all else was above, or is refused
 }
+
+// frozenNull is null outside any VM.
+type frozenNull struct{}
+
+func (frozenNull) Type() lua.LValueType { return lua.LTUserData }
+func (frozenNull) String() string       { return "null" }
 
 // Thaw is a frozen value in the VM of L.
 func Thaw(L *lua.LState, v lua.LValue) lua.LValue {
-	if t, ok := v.(*plainTable); ok {
-		return toLua(L, t)
+	switch x := v.(type) {
+	case *plainTable:
+		return toLua(L, x)
+	case frozenNull:
+		return NullOf(L)
 	}
 	return v
 }

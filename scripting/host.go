@@ -62,6 +62,7 @@ type Host struct {
 	lastGen     uint64                     // number of the newest generation built
 	stores      sync.Map                   // engine.SessionID -> *store
 	shared      sharedObjects
+	files       fileWatches
 
 	wishes     wishes
 	saves      chan struct{} // cap 1: files have changed since the last build
@@ -271,6 +272,7 @@ func (h *Host) stop() []string {
 	}
 	g := h.gen.Load()
 	h.spawnWait(h.engine.Control(), grace, func(f *engine.Fiber) {
+		g.control.stopTimers()
 		if fn := g.control.on[evShutdown]; fn != nil {
 			if err := g.control.run(f, evShutdown, "", fn, g.control.server.value); err != nil {
 				g.control.failed(f, evShutdown.String(), 0, err)

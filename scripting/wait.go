@@ -47,7 +47,14 @@ func (in *Instance) Wait(L *lua.LState, what string, timeout time.Duration, begi
 
 // Timeout reads argument n of what, an optional time-out in seconds: nothing or
 // a negative number is none (0), 0 is now or never (a nanosecond).
-func Timeout(L *lua.LState, n int, what string) time.Duration { return seconds(L, n, what) }
+func Timeout(L *lua.LState, n int, what string) time.Duration {
+	if f, ok := Number(L.Get(n)); ok && f != f {
+		vm.Raise(L, "bad argument #%d 'timeout' to '%s' (a number of seconds expected, got nan)", n-1, what)
+	} else if ok && f > 0 && f < 1e-9 {
+		return 1 // not 0, which would be none
+	}
+	return seconds(L, n, what)
+}
 
 // MustRun refuses what, when the script's top level is running.
 func (in *Instance) MustRun(L *lua.LState, what string) { in.mustRun(L, what) }
@@ -56,7 +63,15 @@ func (in *Instance) MustRun(L *lua.LState, what string) { in.mustRun(L, what) }
 func (in *Instance) Loading() bool { return in.stage == declaring }
 
 // Number is v as arithmetic of Lua sees it: a number, or a string that is one.
-func Number(v lua.LValue) (float64, bool) { return number(v) }
+func Number(v lua.LValue) (float64, bool) {
+	switch x := v.(type) {
+	case lua.LNumber:
+		return float64(x), true
+	case lua.LString:
+		return vm.ParseNumber(string(x))
+	}
+	return 0, false
+}
 
 // Suggest is " (did you mean 'x'?)" for the name nearest to a mistyped one, or
 // "".

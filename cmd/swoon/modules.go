@@ -3,12 +3,16 @@ package main
 import (
 	"swoon/scripting"
 	"swoon/stdlib/co"
+	"swoon/stdlib/crypto"
+	"swoon/stdlib/fs"
 	"swoon/stdlib/json"
+	"swoon/stdlib/log"
 	"swoon/stdlib/pack"
 	"swoon/stdlib/php"
 	"swoon/stdlib/regex"
 	"swoon/stdlib/shared"
 	"swoon/stdlib/swoole"
+	"swoon/stdlib/time"
 	"swoon/stdlib/timer"
 	"swoon/stdlib/url"
 )
@@ -16,12 +20,16 @@ import (
 // modules are the Lua modules of a script, one line each.
 var modules = []scripting.Module{
 	co.Module,
+	crypto.Module,
+	fs.Module,
 	json.Module,
+	log.Module,
 	pack.Module,
 	php.Module,
 	regex.Module,
 	shared.Module,
 	swoole.Module,
+	time.Module,
 	timer.Module,
 	url.Module,
 }

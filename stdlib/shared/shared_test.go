@@ -9,12 +9,13 @@ import (
 	"swoon/scripting"
 	"swoon/scripting/scriptingtest"
 	"swoon/stdlib/co"
+	"swoon/stdlib/json"
 	"swoon/stdlib/shared"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var modules = []scripting.Module{co.Module, shared.Module}
+var modules = []scripting.Module{co.Module, json.Module, shared.Module}
 
 func run(t *testing.T, code string) string {
 	t.Helper()
@@ -40,6 +41,9 @@ eq(t:get("deep", "n"), 3)
 eq(t:get("deep", 3).x, "y")
 eq(t:get("deep", "no"), nil)
 raises("shared.table:get: the value is a string, it has no field 'n'", t.get, t, "a", "n")
+local null = require("json").null
+t:set("null", null) assert(t:get("null") == null) t:set("nulls", {null, a = null}) assert(t:get("nulls").a == null and t:get("nulls", 1) == null)
+eq(t:cas("null", null, 1), true) t:del("null") t:del("nulls")
 -- numbers are keys of their own
 t:set(1, "one") t:set("1", "text one") t:set(1.5, "x")
 eq(t:get(1), "one") eq(t:get("1"), "text one") eq(t:get(1.5), "x")

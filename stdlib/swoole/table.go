@@ -61,7 +61,12 @@ func (s *swooleTable) ready(in *scripting.Instance, L *lua.LState, what string) 
 
 // textKey is argument 2: Swoole's keys are text.
 func textKey(L *lua.LState) table.Key {
-	k, _ := table.KeyOf(lua.LString(L.Get(2).String()))
+	text, ok := L.Get(2).(lua.LString)
+	if !ok {
+		n, _ := L.Get(2).(lua.LNumber)
+		text = lua.LString(vm.Number(float64(n)))
+	}
+	k, _ := table.KeyOf(text)
 	return k
 }
 

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 
+	"swoon/scripting/vm"
+
 	lua "github.com/yuin/gopher-lua"
 )
 
@@ -101,10 +103,11 @@ func (c *Column) Fit(v lua.LValue, number func(lua.LValue) (float64, bool)) (lua
 	if c.Type == String {
 		text, ok := v.(lua.LString)
 		if !ok {
-			if _, isNumber := v.(lua.LNumber); !isNumber {
+			n, isNumber := v.(lua.LNumber)
+			if !isNumber {
 				return nil, fmt.Errorf("column '%s' is a string, not a %s", c.Name, v.Type())
 			}
-			text = lua.LString(v.String())
+			text = lua.LString(vm.Number(float64(n)))
 		}
 		if c.Size > 0 && len(text) > c.Size {
 			return nil, &TooLong{*c, len(text)}
