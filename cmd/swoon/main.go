@@ -82,7 +82,7 @@ func commands(code *int) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("swoon {{.Version}}\n")
-	root.AddCommand(runCommand(code), checkCommand(code), &cobra.Command{
+	root.AddCommand(runCommand(code), checkCommand(code), stubsCommand(code), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), "swoon", version) },
 	})

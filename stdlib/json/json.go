@@ -25,16 +25,31 @@ A table whose keys are 1 to n is an array, one with string keys an object; an em
 Numbers keep every digit that a Lua number has; integers up to 2^53 are exact and are written without an exponent. Strings must be UTF-8 unless the option invalid_utf8 says otherwise. null is json.null, which is not nil: it keeps its place in an array, and it is true in a condition, so compare with json.null.`,
 	Funcs: []scripting.Func{
 		{
-			Name:    "encode",
-			Params:  []scripting.Param{{Name: "value", Type: "any"}, {Name: "options", Type: "table?"}},
-			Doc:     `The JSON text of a value. What cannot be encoded raises an error that names the way to it. Options: pretty (true for two blanks per level, or a number of blanks from 1 to 16, or "\t"), sort_keys (true: keys in the order of their bytes, else in the order in which they were set), empty ("object" or "array": what an empty table is that has no mark), invalid_utf8 ("refuse", "replace" by U+FFFD, or "keep" the bytes), ascii (true: everything beyond ASCII as \u escapes), escape_slashes (true: / as \/), max_depth (512), max_size (64 MiB, in bytes).`,
+			Name:   "encode",
+			Params: []scripting.Param{{Name: "value", Type: "any"}, {Name: "options", Type: "table?"}},
+			Doc: `The JSON text of a value. What cannot be encoded raises an error that names the way to it. Options:
+
+- pretty: true for two blanks per level, or a number of blanks from 1 to 16, or "\t".
+- sort_keys: true for keys in the order of their bytes; else they come in the order in which they were set.
+- empty: "object" or "array", what an empty table is that has no mark.
+- invalid_utf8: "refuse", "replace" by U+FFFD, or "keep" the bytes.
+- ascii: true for everything beyond ASCII as \u escapes.
+- escape_slashes: true for / as \/.
+- max_depth: how many arrays and objects may stand in each other, 512.
+- max_size: how many bytes the text may have, 64 MiB.`,
 			Returns: "string",
 			Fn:      encode,
 		},
 		{
-			Name:    "decode",
-			Params:  []scripting.Param{{Name: "text", Type: "string"}, {Name: "options", Type: "table?"}},
-			Doc:     `The value of a JSON text; for a text that is not right nil, a reason and a message with line and column. The reasons: syntax, too_deep, too_large, invalid_utf8, duplicate_key, out_of_range. Options: duplicates ("last": the last of two equal keys wins, or "refuse"), invalid_utf8 ("refuse", "replace" by U+FFFD, or "keep" the bytes), big_integers (what becomes of integers from 2^53 on: "round" to the nearest number, "string" of their digits, or "refuse"), max_depth (512), max_size (64 MiB, in bytes).`,
+			Name:   "decode",
+			Params: []scripting.Param{{Name: "text", Type: "string"}, {Name: "options", Type: "table?"}},
+			Doc: `The value of a JSON text; for a text that is not right nil, a reason and a message with line and column. The reasons: syntax, too_deep, too_large, invalid_utf8, duplicate_key, out_of_range. Options:
+
+- duplicates: "last", the last of two equal keys wins, or "refuse".
+- invalid_utf8: "refuse", "replace" by U+FFFD, or "keep" the bytes.
+- big_integers: what becomes of integers from 2^53 on: "round" to the nearest number, "string" of their digits, or "refuse".
+- max_depth: how many arrays and objects may stand in each other, 512.
+- max_size: how many bytes the text may have, 64 MiB.`,
 			Returns: "any, string?, string?",
 			Fn: func(_ *scripting.Instance, L *lua.LState) int {
 				v, f := decode(L, "json.decode")

@@ -28,7 +28,7 @@ var outputFuncs = []scripting.Func{
 		in.FlushOutput()
 		return 0
 	}),
-	row("print_r", "value any, return any", "boolean|string", "Writes a value so that people can read it, with tables at every depth; with a second argument that is true the text is the result instead.", func(in *scripting.Instance, L *lua.LState) int {
+	row("print_r", "value any, as_text any", "boolean|string", "Writes a value so that people can read it, with tables at every depth; with a second argument that is true the text is the result instead.", func(in *scripting.Instance, L *lua.LState) int {
 		d := &dumper{L: L}
 		d.readable(L.Get(1), 0)
 		if flag(L, 2) {

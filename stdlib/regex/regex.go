@@ -102,9 +102,9 @@ func newModule() scripting.Module {
 		Name: "regex",
 		Doc: `Regular expressions in the syntax of RE2 (that of Perl and PHP without back references and without looking ahead or behind). A match takes time in proportion to the text, whatever the pattern: no text can make a server hang. Long texts are matched while the callback waits and other clients are served.
 
-Positions are bytes, counted from 1, as in Lua's string library. Patterns and texts are UTF-8: . and [^a] match a whole character. Bytes that are not UTF-8 do no harm and come back as they were, each of them matched by ., but a pattern cannot name them: \xff is the character U+00FF.
+Positions are bytes, counted from 1, as in Lua's string library. Patterns and texts are UTF-8: "." and "[^a]" match a whole character. Bytes that are not UTF-8 do no harm and come back as they were, each of them matched by ".", but a pattern cannot name them: "\xff" is the character U+00FF.
 
-A pattern that is wrong raises an error that says where. Compiled patterns are kept, so that regex.match(pattern, text) need not be written as regex.compile(pattern):match(text) for speed. In Lua strings a backslash is written twice, or the pattern in long brackets: [[\d+]].`,
+A pattern that is wrong raises an error that says where. Compiled patterns are kept, so that regex.match(pattern, text) need not be written as regex.compile(pattern):match(text) for speed. In Lua strings a backslash is written twice, or the pattern stands in long brackets: ` + "`[[\\d+]]`.",
 		Types: []*scripting.Type{Type},
 	}
 	m.Funcs = []scripting.Func{
