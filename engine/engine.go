@@ -139,8 +139,13 @@ func (e *Engine) Listen() error {
 			p.close()
 		}
 		e.ports = nil
+		return errors.Join(faults...)
 	}
-	return errors.Join(faults...)
+	e.checkDescriptors()
+	for _, socket := range Unclaimed() {
+		e.log.Warn("a socket that systemd has passed is no port of this server: its clients wait in vain", "socket", socket)
+	}
+	return nil
 }
 
 // Accept lets clients in.
@@ -166,8 +171,12 @@ func (e *Engine) Limits() *Limits { return e.limits.Load() }
 // but nothing is added to it. Zero fields mean their defaults. Any goroutine.
 func (e *Engine) SetLimits(m Limits) {
 	m.setDefaults()
-	if old := e.limits.Swap(&m); old.HeartbeatStep != m.HeartbeatStep {
+	old := e.limits.Swap(&m)
+	if old.HeartbeatStep != m.HeartbeatStep {
 		e.recheckIdle()
+	}
+	if old.MaxSessions < m.MaxSessions {
+		e.checkDescriptors()
 	}
 }
 

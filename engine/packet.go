@@ -141,10 +141,9 @@ func (l *Loop) hold(held *peerQueue, pkt *Packet) {
 	m := l.eng.Limits()
 	if held.list.len() >= m.InboxEvents || held.bytes+len(pkt.Data) > m.InboxBytes {
 		e := l.eng
-		e.packets.peerFull.Add(1)
-		if e.packets.log.allow() {
+		if n := e.packets.peerFull.Add(1); n == 1 || e.packets.log.allow() {
 			e.log.Warn("packet dropped", "reason", "peer_queue_full", "from", pkt.From, "port", pkt.Port.bound,
-				"waiting", held.list.len(), "total", e.packets.peerFull.Load())
+				"waiting", held.list.len(), "total", n)
 		}
 		l.begun(pkt)
 		pkt.free()

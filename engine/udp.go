@@ -254,9 +254,8 @@ func (r *reader) hand(n int) {
 		h.Namelen, h.Flags = unix.SizeofSockaddrAny, 0
 		from := peerAt(&r.names[i], named)
 		if !whole {
-			e.packets.tooLarge.Add(1)
-			if e.packets.log.allow() {
-				e.log.Warn("packet dropped", "reason", "packet_too_large", "limit", MaxPacket, "from", from, "port", p.bound, "total", e.packets.tooLarge.Load())
+			if n := e.packets.tooLarge.Add(1); n == 1 || e.packets.log.allow() {
+				e.log.Warn("packet dropped", "reason", "packet_too_large", "limit", MaxPacket, "from", from, "port", p.bound, "total", n)
 			}
 			continue
 		}
@@ -371,6 +370,9 @@ func wire(port uint16) uint16 {
 // peerOf is the peer at an address that the kernel has given.
 func peerOf(sa unix.Sockaddr) Peer {
 	if u, ok := sa.(*unix.SockaddrUnix); ok {
+		if u.Name == "@" { // how an unnamed one is shown
+			return Peer{}
+		}
 		return Peer{Path: u.Name}
 	}
 	return Peer{Addr: addrPort(sa)}

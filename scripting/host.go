@@ -37,6 +37,8 @@ type Options struct {
 	// Applied, if any, is called when a reload has changed settings, for those
 	// that the process as a whole answers to: log_level, log_file, memory_limit.
 	Applied func(*Settings)
+	// Status, if any, is told how the server is, with a line for people.
+	Status func(s Status, text string)
 }
 
 // Host is one server: a script, its generations, and the engine they live on.
@@ -48,6 +50,7 @@ type Host struct {
 	modules    []Module
 	noReload   bool
 	applied    func(*Settings)
+	status     func(Status, string)
 
 	outMu sync.Mutex
 	out   io.Writer
@@ -96,7 +99,7 @@ func New(o Options) (*Host, error) {
 	if err != nil {
 		return nil, &LoadError{Faults: []string{err.Error()}}
 	}
-	h := &Host{script: path, scriptName: filepath.Base(path), args: o.Args, modules: o.Modules, noReload: o.NoReload, applied: o.Applied,
+	h := &Host{script: path, scriptName: filepath.Base(path), args: o.Args, modules: o.Modules, noReload: o.NoReload, applied: o.Applied, status: o.Status,
 		out: o.Out, log: slog.New(slog.DiscardHandler), controlWord: new(atomic.Uint32),
 		wishes: wishes{come: make(chan struct{}, 1)}, saves: make(chan struct{}, 1), stopCode: make(chan int, 1), done: make(chan struct{})}
 	for _, f := range o.Flags {
@@ -138,6 +141,14 @@ func (h *Host) Settings() *Settings { return h.gen.Load().settings }
 
 // Addr is where the server listens.
 func (h *Host) Addr() engine.Listen { return h.gen.Load().ports[0].Addr() }
+
+// Addrs is where each port listens, the primary one first.
+func (h *Host) Addrs() (list []engine.Listen) {
+	for _, p := range h.gen.Load().ports {
+		list = append(list, p.Addr())
+	}
+	return list
+}
 
 // Files lists what the script was read from.
 func (h *Host) Files() []string { return h.gen.Load().loader.Files() }
@@ -193,6 +204,7 @@ func (h *Host) Start(log *slog.Logger) error {
 		return ErrInterrupted
 	}
 	e.Accept()
+	h.tell(Ready, h.serving())
 	h.work.Add(2)
 	go h.watchFiles(w)
 	go (&reloader{h: h}).run(w)
@@ -255,6 +267,7 @@ func (h *Host) Wait() (code int, cut []string) {
 // workers, onShutdown.
 func (h *Host) stop() []string {
 	h.log.Info("shutting down")
+	h.tell(Stopping, "shutting down")
 	cut := h.engine.Drain(func(line string) { h.log.Info(line) })
 	h.work.Wait() // a reload under way sees stopping and ends
 	grace := time.After(h.Settings().MaxWait)

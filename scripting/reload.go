@@ -202,7 +202,15 @@ func (r *reloader) reload(req *reloadRequest) ReloadReport {
 	h := r.h
 	a := &attempt{reloader: r, req: req, old: h.gen.Load()}
 	a.report = ReloadReport{Generation: a.old.id, Why: strings.Join(req.why, ", "), Files: req.files, TasksOnly: req.tasks, At: time.Now()}
-	defer func() { r.phase = serving }()
+	h.tell(Reloading, "reloading: "+a.report.Why)
+	defer func() {
+		r.phase = serving
+		text := h.serving()
+		if !a.report.OK {
+			text = a.report.String()
+		}
+		h.tell(Ready, text)
+	}()
 
 	r.phase = building
 	select {

@@ -74,6 +74,8 @@ func serve(o scripting.Options) int {
 	}
 	signal.Ignore(syscall.SIGPIPE) // print to a closed pipe must not end the server
 	var level slog.LevelVar
+	var supervisor *notifier
+	o.Status = func(s scripting.Status, text string) { supervisor.status(s, text) }
 	memory := func(s *scripting.Settings) {
 		if os.Getenv("GOMEMLIMIT") != "" {
 			return
@@ -101,6 +103,7 @@ func serve(o scripting.Options) int {
 	}
 	defer closeLog()
 	slog.SetDefault(log)
+	supervisor = newNotifier(log)
 
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGQUIT)
@@ -110,6 +113,7 @@ func serve(o scripting.Options) int {
 		log.Error(err.Error())
 		return exitFor(err)
 	} else if err == nil {
+		supervisor.keepAlive(h.Answers)
 		banner(os.Stderr, h, o)
 	}
 	code, cut := h.Wait()
@@ -145,7 +149,11 @@ func handle(signals <-chan os.Signal, h *scripting.Host) {
 
 // banner tells a person what runs and where.
 func banner(w io.Writer, h *scripting.Host, o scripting.Options) {
-	s, a := h.Settings(), h.Addr()
+	s := h.Settings()
+	var listening []string
+	for _, a := range h.Addrs() {
+		listening = append(listening, a.String())
+	}
 	script := o.Script
 	if rel, err := filepath.Rel(".", script); err == nil && len(rel) < len(script) {
 		script = rel
@@ -159,7 +167,7 @@ func banner(w io.Writer, h *scripting.Host, o scripting.Options) {
 		reload = "SIGUSR1 reloads the script"
 	}
 	fmt.Fprintf(w, "\n  swoon %s serves %s\n\n    listening  %s\n    mode       %s, %s\n    process    %d; %s, Ctrl-C to stop\n\n",
-		version, script, a, s.Mode, workers, os.Getpid(), reload)
+		version, script, strings.Join(listening, "\n               "), s.Mode, workers, os.Getpid(), reload)
 }
 
 func plural(n int) string {
