@@ -104,7 +104,7 @@ func (l *Loop) rest(f *Fiber) bool {
 	if l.poller != nil && !l.watched {
 		return l.watch(f)
 	}
-	keep := len(l.spares) < l.eng.opts.MaxSpares
+	keep := len(l.spares) < l.eng.opts.MaxSpares && !l.retired
 	if keep {
 		l.spares = append(l.spares, f)
 	}
@@ -159,7 +159,9 @@ func (f *Fiber) try(uintptr) bool {
 	}
 	l.awake()
 	l.kicked.Store(false)
-	l.fetch()
+	if l.poller != nil { // else the loop has ended meanwhile
+		l.fetch()
+	}
 	return true
 }
 

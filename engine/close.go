@@ -84,6 +84,11 @@ func (s *Session) tellReactor() {
 // event queued.
 func (l *Loop) endByScript(s *Session) {
 	s.lockIn()
+	if w := s.worker.Load(); w != l { // it has moved since
+		s.unlockIn()
+		w.post(func(m *letters) { m.ends = append(m.ends, s) })
+		return
+	}
 	events, bytes := s.in.drop()
 	l.count.dropped += uint64(events)
 	l.pushEnd(s, NoReason)
@@ -180,13 +185,9 @@ func (l *Loop) closeFD(s *Session) {
 	l.forgetIdle(s)
 	s.out.discard()
 	s.wakeSenders()
-	if s.linger != nil {
-		l.StopTimer(s.linger)
-		s.linger = nil
-	}
+	l.unseat(s)
+	s.linger = nil
 	s.partial = nil
-	l.slots[s.slot] = nil
-	l.free = append(l.free, s.slot)
 	if wasBroken {
 		l.pushEnd(s, s.reason) // behind the backlog: what was read is handled first
 	}

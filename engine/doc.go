@@ -17,7 +17,8 @@
 //
 // Around it: loop.go is the turn, baton.go who runs it, fiber.go what waits,
 // mailbox.go how others reach it, timer.go when; close.go how a session ends,
-// drain.go how a server does; task.go and taskpool.go the task workers,
+// drain.go how a server does; roster.go how many loops there are, move.go how
+// a session goes from one to another; task.go and taskpool.go the task workers,
 // taskqueue.go what lies before them, message.go what loops say to one another;
 // watchdog.go and memory.go the limits.
 //
@@ -27,9 +28,11 @@
 //	Loop      holder of its baton      mail (its lock), state and other atomics
 //	Fiber     holder of its loop's     token (one compare-and-swap); who wins it
 //	          baton                    owns result until the fiber runs again
-//	Session   reactor: slot interest   under mu: fd state reason out and flags
-//	          eof partial linger       inbox: the loop (Base), mu (Process)
+//	Session   reactor: slot interest   under mu: fd state reason out and flags;
+//	          eof partial linger       worker and reactor to write
+//	                                   inbox: the loop (Base), mu (Process)
 //	Timer     holder of the loop       -
+//	roster    nobody                   replaced as a whole under rosterMu
 //	taskPool  nobody                   its lock
 //	Task      its maker, the pool,     -
 //	          the worker that runs it
@@ -37,7 +40,9 @@
 //
 // # Lock order
 //
-// registry.mu is a leaf, and may be taken under Session.mu. Session.mu and
+// Engine.placing may be taken under Session.mu, rosterMu under placing;
+// registry.mu is a leaf, and may be taken under Session.mu and placing.
+// Session.mu and
 // taskPool.mu may be held when a mailbox.mu is taken, and when a baton is passed
 // (a channel with room, which never blocks); so may the lock of a fiber's wait
 // for tasks, which is never held together with the pool's. No lock is held when a

@@ -18,10 +18,14 @@ type Engine struct {
 	gone    func(*Session) // the handler's Gone, if it has one
 	water   func(*Fiber, *Session, bool)
 	packet  func(*Fiber, *Packet)
+	moved   func(*Session)
 	log     *slog.Logger
 
-	roster  atomic.Pointer[roster]
-	control *Loop
+	roster   atomic.Pointer[roster]
+	rosterMu sync.Mutex // taken to replace roster
+	past     counters   // of the loops that have ended; under rosterMu
+	resizing atomic.Bool
+	control  *Loop
 
 	portsMu    sync.Mutex
 	ports      []*Port
@@ -66,47 +70,39 @@ func New(o Options, h Handler) (*Engine, error) {
 	if p, ok := h.(interface{ Packet(*Fiber, *Packet) }); ok {
 		e.packet = p.Packet
 	}
+	if m, ok := h.(interface{ Moved(*Session) }); ok {
+		e.moved = m.Moved
+	}
 	e.limits.Store(&o.Limits)
 	e.sessions.byID = make(map[SessionID]*Session)
 	e.pool.begin(e, o.TaskStore, o.TaskWorkers)
 	var all roster
-	add := func(r role, id, idx int) (*Loop, error) {
-		l, err := newLoop(e, r, id, idx)
-		if err == nil {
-			all.all = append(all.all, l)
-		}
-		return l, err
-	}
 	var faults []error
 	must := func(l *Loop, err error) *Loop {
 		if err != nil {
 			faults = append(faults, err)
+		} else {
+			all.all = append(all.all, l)
 		}
 		return l
 	}
 	for i := range o.Workers {
-		r := workerRole
-		if o.Mode == Base {
-			r |= reactorRole
-		}
-		all.workers = append(all.workers, must(add(r, i, i)))
+		all.workers = append(all.workers, must(e.newWorker(i)))
 	}
 	all.reactors = all.workers
 	if o.Mode == Process {
 		all.reactors = nil
 		for i := range o.Reactors {
-			all.reactors = append(all.reactors, must(add(reactorRole, -1, i)))
+			all.reactors = append(all.reactors, must(newLoop(e, reactorRole, -1, i)))
 		}
 	}
 	for i := range o.TaskWorkers {
-		all.tasks = append(all.tasks, must(add(taskRole, o.Workers+i, i)))
+		all.tasks = append(all.tasks, must(newLoop(e, taskRole, o.Workers+i, i)))
 	}
-	e.control = must(add(controlRole, -1, 0))
+	e.control = must(newLoop(e, controlRole, -1, 0))
 	if len(faults) > 0 {
 		for _, l := range all.all {
-			if l.poller != nil {
-				l.poller.close()
-			}
+			l.closePoller()
 		}
 		return nil, errors.Join(faults...)
 	}

@@ -82,6 +82,11 @@ type Loop struct {
 	nextFiber uint64
 	roots     [RootGo + 1]int // callbacks in flight by what started them
 	stopped   bool
+	off       atomic.Bool  // gets no sessions and tasks: not yet, or no more
+	leaving   bool         // Leave was called
+	retired   bool         // Retire was called
+	restless  bool         // sessions are to move to other workers
+	movers    []*Session   // of these, those still to be looked at
 	sessions  atomic.Int64 // placed on this loop
 
 	// A reactor's sockets.
@@ -159,6 +164,7 @@ func newLoop(e *Engine, r role, id, idx int) (*Loop, error) {
 // start puts the loop to work.
 func (l *Loop) start() {
 	l.now = nanotime()
+	l.awake()
 	f := l.spare()
 	l.pass(f)
 }
@@ -185,6 +191,9 @@ func (l *Loop) run(f *Fiber) {
 			if l.stopped {
 				l.shut()
 				return
+			}
+			if len(l.movers) > 0 {
+				l.moveSome()
 			}
 			l.readyLeft = l.ready.len()
 			l.phase = phaseReady
@@ -231,6 +240,9 @@ func (l *Loop) run(f *Fiber) {
 			l.phase, l.left = phasePackets, turnPackets
 
 		case phasePackets:
+			if l.leaving {
+				l.passPackets()
+			}
 			for l.left > 0 && l.packetsReady() {
 				l.left--
 				l.servePacket(f)
@@ -276,6 +288,9 @@ func (l *Loop) run(f *Fiber) {
 			if l.busy() {
 				l.giveWay()
 				continue
+			}
+			if l.retired && l.spent() {
+				l.vanish()
 			}
 			if !l.rest(f) {
 				return
@@ -396,16 +411,28 @@ func (l *Loop) stop() { l.Call(func() { l.stopped = true }) }
 
 // shut ends all goroutines of the loop. The baton is never given on.
 func (l *Loop) shut() {
+	l.dismiss()
+	l.closePoller()
+}
+
+// dismiss ends the goroutines that have nothing to do, and the alarm.
+func (l *Loop) dismiss() {
 	if l.alarm != nil {
 		l.alarm.Stop()
+		l.alarmAt = 0
 	}
 	for _, f := range l.spares {
 		f.quit = true
 		f.wake <- struct{}{}
 	}
 	l.spares = nil
+}
+
+// closePoller ends the wait of the goroutine that watches the poller, too.
+func (l *Loop) closePoller() {
 	if l.poller != nil {
 		l.poller.close()
+		l.poller = nil
 	}
 }
 

@@ -20,6 +20,7 @@ type letters struct {
 	fibers  []*Fiber   // ready to go on
 	queue   []*Session // have events for this worker
 	adopts  []*Session // new, to be owned by this reactor
+	moves   []*Session // the same, from another loop
 	ctl     []*Session // have a flag for their reactor to look at
 	ends    []*Session // closed by a script elsewhere: for their worker
 	water   []*Session // crossed a watermark: for their worker
@@ -83,6 +84,9 @@ func (l *Loop) takeMail() {
 	for _, s := range got.adopts {
 		l.adopt(s)
 	}
+	for _, s := range got.moves {
+		l.settle(s)
+	}
 	for _, s := range got.ends {
 		l.endByScript(s)
 	}
@@ -106,7 +110,7 @@ func (l *Loop) takeMail() {
 		l.jobs.push(j)
 	}
 	l.spareMail = letters{
-		fibers: reset(got.fibers), queue: reset(got.queue), adopts: reset(got.adopts), ctl: reset(got.ctl),
+		fibers: reset(got.fibers), queue: reset(got.queue), adopts: reset(got.adopts), moves: reset(got.moves), ctl: reset(got.ctl),
 		packets: reset(got.packets), ends: reset(got.ends), water: reset(got.water), wet: reset(got.wet), calls: reset(got.calls), jobs: reset(got.jobs),
 	}
 }

@@ -10,11 +10,21 @@ func (l *Loop) Message(fn func(*Fiber)) error {
 		l.messages.Add(-1)
 		return ErrMailboxFull
 	}
-	l.Spawn(RootMessage, func(f *Fiber) {
+	l.deliverMessage(l, fn)
+	return nil
+}
+
+// deliverMessage runs fn on to, or on its heir if it has left when the message's
+// turn comes: then nobody else has what was said to it.
+func (l *Loop) deliverMessage(to *Loop, fn func(*Fiber)) {
+	to.Spawn(RootMessage, func(f *Fiber) {
+		if to.leaving {
+			l.deliverMessage(l.eng.heir(l.idx), fn)
+			return
+		}
 		defer l.messages.Add(-1)
 		fn(f)
 	})
-	return nil
 }
 
 // Messages is how many messages the loop has not handled yet. Any goroutine.

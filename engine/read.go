@@ -19,28 +19,9 @@ type reading struct {
 
 // adopt takes a new session: a slot, a tag, the poller, onConnect.
 func (l *Loop) adopt(s *Session) {
-	if n := len(l.free); n > 0 {
-		s.slot = l.free[n-1]
-		l.free = l.free[:n-1]
-		l.slots[s.slot] = s
-	} else {
-		s.slot = int32(len(l.slots))
-		l.slots = append(l.slots, s)
-	}
-	l.nextTag++
-	s.tag = l.nextTag
 	s.mu.Lock()
-	if l.eng.Draining() {
-		s.pause |= pauseDrain
-	}
-	s.interest = s.wanted()
-	l.readingIs(s, s.interest != 0)
-	if err := l.poller.add(s.fd, s.interest, s.slot, s.tag); err != nil {
-		l.eng.log.Error("cannot watch a session", "fd", s.id, "error", err)
-		s.breakOff(ReadError)
-	} else {
-		s.polled = true
-	}
+	s.coming = false
+	l.seat(s)
 	s.mu.Unlock()
 	if l.eng.handler.WantsConnect(s) {
 		l.push(s, event{kind: evConnect})
@@ -50,6 +31,9 @@ func (l *Loop) adopt(s *Session) {
 		s.unlockIn()
 	}
 	l.control(s) // others may have found the session before it had a slot
+	if l.restless {
+		l.moveOff(s)
+	}
 }
 
 // handle takes one event of the poller. The tag tells whether it still means
@@ -133,14 +117,16 @@ func (l *Loop) ingest(f *Fiber, s *Session, b []byte) {
 		}
 		l.arrive(f, s, data)
 	}
-	l.checkBacklog(s)
+	if s.split || s.worker.Load() == l { // it may have moved when a callback that waited was done
+		l.checkBacklog(s)
+	}
 }
 
 // arrive dispatches one frame: straight into the callback where reactor and
 // worker are one and nothing of the session is before it, else into the inbox.
 func (l *Loop) arrive(f *Fiber, s *Session, data string) {
 	if !s.split && s.in.n == 0 {
-		if s.running == 0 && !s.ended {
+		if s.running == 0 && !s.ended && !l.leaving {
 			s.running++
 			l.deliver(f, s, event{kind: evData, data: data})
 			l.release(s)
@@ -358,6 +344,10 @@ func (l *Loop) setInterest(s *Session) {
 func (l *Loop) control(s *Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if r := s.reactor.Load(); r != l { // it has moved since
+		r.post(func(m *letters) { m.ctl = append(m.ctl, s) })
+		return
+	}
 	s.ctlPosted = false
 	if s.state == open {
 		l.setInterest(s)

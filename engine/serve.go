@@ -10,7 +10,10 @@ import "time"
 // that also has a method Gone(*Session) is told when a session has ended and
 // can no longer be found; Gone must not call the engine. One that has a method
 // Water(*Fiber, *Session, bool) is told, as an event of the session, when its
-// outbox has reached the high watermark (true) and is back at the low one. Ports
+// outbox has reached the high watermark (true) and is back at the low one. One
+// that has a method Moved(*Session) is told when a session goes to another
+// worker, on the old one, when nothing of the session runs: Local may say what
+// is no longer so. Moved must not call the engine. Ports
 // of packets need one with a method Packet(*Fiber, *Packet), called for each
 // packet as a fiber without a session; the packet is its until it returns.
 type Handler interface {
@@ -36,6 +39,13 @@ func (l *Loop) serve(f *Fiber, s *Session) {
 		s.unlockIn()
 		l.took(s, ev, resume)
 		return
+	}
+	if l.restless {
+		s.unlockIn()
+		if l.moveOff(s) || l.leaving {
+			return // when it did not move, it stands in the queue once more
+		}
+		s.lockIn()
 	}
 	if s.in.n == 0 || s.ended {
 		s.unlockIn()
@@ -100,6 +110,10 @@ func (l *Loop) feedStarved() {
 	l.starved.Unlock()
 	for _, s := range list {
 		s.lockIn()
+		if s.worker.Load() != l { // it has moved since, and was forgiven then
+			s.unlockIn()
+			continue
+		}
 		s.pause &^= pauseWorker
 		s.starved = false
 		s.unlockIn()
@@ -160,6 +174,9 @@ func (l *Loop) release(s *Session) {
 		l.runq.push(s)
 	}
 	s.unlockIn()
+	if l.restless {
+		l.moveOff(s)
+	}
 }
 
 // feedReceiver gives the next message to the callback that waits for it in
@@ -196,6 +213,11 @@ func (s *Session) skipWater() bool {
 // crossed back meanwhile.
 func (l *Loop) tellWater(s *Session) {
 	s.mu.Lock()
+	if w := s.worker.Load(); w != l { // it has moved since
+		w.post(func(m *letters) { m.water = append(m.water, s) })
+		s.mu.Unlock()
+		return
+	}
 	s.wetPosted = false
 	full := s.full
 	s.mu.Unlock()

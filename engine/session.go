@@ -44,6 +44,8 @@ type Session struct {
 	slot     int32
 	tag      int32
 	interest uint32
+	coming   bool     // stands in the reactor's mailbox, new or moved; Base only
+	seated   bool     // has a slot
 	polled   bool     // registered with epoll
 	eof      bool     // the peer has finished sending
 	shut     bool     // we have

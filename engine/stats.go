@@ -13,6 +13,21 @@ type counters struct {
 	stale, lingerCut                   uint64
 }
 
+// add adds what o has counted.
+func (c *counters) add(o *counters) {
+	c.requests += o.requests
+	c.sends += o.sends
+	c.closes += o.closes
+	c.closedFDs += o.closedFDs
+	c.recvBytes += o.recvBytes
+	c.sentBytes += o.sentBytes
+	c.dropped += o.dropped
+	c.discarded += o.discarded
+	c.paused += o.paused
+	c.stale += o.stale
+	c.lingerCut += o.lingerCut
+}
+
 // published is a copy of a loop's numbers that others may read.
 type published struct {
 	mu      sync.Mutex
@@ -65,41 +80,39 @@ type Stats struct {
 // Stats adds up all loops. The loop that asks, if any, counts exactly; the
 // others are at most a turn behind.
 func (e *Engine) Stats(asking *Loop) Stats {
+	packets := e.packetStats()
+	e.rosterMu.Lock() // a loop counts among those there are or those there were, not twice
+	defer e.rosterMu.Unlock()
+	now := e.roster.Load()
 	st := Stats{Start: e.started, Sessions: e.open.Load(), Accepted: e.accepted.Load(), Blocking: e.blocking.Load(),
 		Refused: map[Reason]uint64{}, TasksQueued: int(e.pool.queued.Load()), Tasks: e.pool.total.Load(),
-		Workers: len(e.roster.Load().workers), TaskWorkers: len(e.roster.Load().tasks)}
-	st.PacketStats = e.packetStats()
+		Workers: len(now.workers), TaskWorkers: len(now.tasks), PacketStats: packets}
 	for r := range e.refused {
 		if n := e.refused[r].Load(); n > 0 {
 			st.Refused[Reason(r)] = n
 		}
 	}
-	for _, l := range e.roster.Load().all {
+	sum := e.past
+	for _, l := range now.all {
 		if l == asking {
 			l.publishNow()
 		}
 		p := &l.public
 		p.mu.Lock()
-		c := p.count
+		sum.add(&p.count)
 		st.Fibers += p.waiting
 		st.Timers += p.timers
 		st.Spares += p.spares
 		p.mu.Unlock()
-		st.Requests += c.requests
-		st.Responses += c.sends
-		st.RecvBytes += c.recvBytes
-		st.SentBytes += c.sentBytes
-		st.Closed += c.closes
-		st.Dropped += c.dropped
-		st.Discarded += c.discarded
-		st.Paused += c.paused
-		st.Stale += c.stale
-		st.LingerCut += c.lingerCut
 		if n := int(l.tasks.Load()); n > 0 {
 			st.TasksRunning += n
 			st.TaskBusy++
 		}
 	}
+	st.Requests, st.Responses, st.Closed = sum.requests, sum.sends, sum.closes
+	st.RecvBytes, st.SentBytes = sum.recvBytes, sum.sentBytes
+	st.Dropped, st.Discarded, st.Paused = sum.dropped, sum.discarded, sum.paused
+	st.Stale, st.LingerCut = sum.stale, sum.lingerCut
 	e.sessions.mu.RLock()
 	st.LastID = e.sessions.next
 	e.sessions.mu.RUnlock()

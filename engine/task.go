@@ -122,7 +122,7 @@ func (l *Loop) nextTask(f *Fiber) {
 	if l.taskBusy() || p.queued.Load() == 0 {
 		return
 	}
-	t := p.take(l.idx)
+	t := p.take(l)
 	if t == nil {
 		return
 	}
@@ -169,7 +169,7 @@ func (l *Loop) taskWaits() bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.queue.Waits(l.idx)
+	return !l.off.Load() && p.queue.Waits(l.idx)
 }
 
 // taskBusy says whether the loop can take no task: a task worker is serial,

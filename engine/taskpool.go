@@ -166,13 +166,17 @@ func (p *taskPool) expire(list []*Task) {
 }
 
 // take gives a task worker its next task, or nil.
-func (p *taskPool) take(worker int) *Task {
+func (p *taskPool) take(l *Loop) *Task {
 	var expired []*Task
 	p.mu.Lock()
+	if l.off.Load() {
+		p.mu.Unlock()
+		return nil
+	}
 	if at := p.queue.Next(); at > 0 && at <= nanotime() {
 		expired = p.advance() // the alarm is late
 	}
-	t := p.queue.Take(worker)
+	t := p.queue.Take(l.idx)
 	if t != nil {
 		t.Tries++
 		p.letIn()
@@ -246,7 +250,16 @@ func (p *taskPool) answer(t *Task, r TaskResult) {
 		p.flying.Add(-1)
 		return
 	}
-	p.asker(t).Spawn(RootFinish, func(f *Fiber) {
+	p.tell(p.asker(t), t, r)
+}
+
+// tell has a loop hear of a task.
+func (p *taskPool) tell(to *Loop, t *Task, r TaskResult) {
+	to.Spawn(RootFinish, func(f *Fiber) {
+		if to.leaving && !t.Always { // since this was sent
+			p.answer(t, r)
+			return
+		}
 		if r.Last {
 			defer p.flying.Add(-1)
 		}
@@ -255,15 +268,22 @@ func (p *taskPool) answer(t *Task, r TaskResult) {
 }
 
 // asker is the loop that hears of a task: the one that submitted it, or if that
-// has left, another.
+// leaves, a worker that stays; unless the handler wants to hear of it there
+// (Always).
 func (p *taskPool) asker(t *Task) *Loop {
-	ro := p.eng.roster.Load()
-	if slices.Contains(ro.all, t.Src) {
+	if t.Always || !t.Src.off.Load() {
 		return t.Src
 	}
-	l := ro.workers[int(t.ID%uint64(len(ro.workers)))]
-	p.eng.log.Warn("the worker that asked for a task has left: another one gets the result", "task", t.ID, "worker", l.ID())
-	return l
+	return p.eng.heir(int(t.ID))
+}
+
+// PassResult gives what Finish was told on a loop that leaves, and has no use
+// for there, to a worker that stays. Any goroutine.
+func (e *Engine) PassResult(t *Task, r TaskResult) {
+	if r.Last {
+		e.pool.flying.Add(1)
+	}
+	e.pool.tell(e.heir(int(t.ID)), t, r)
 }
 
 // resize says how many task workers there are from now on. Those that are new

@@ -145,7 +145,7 @@ func (e *Engine) packetStats() (st PacketStats) {
 			p.sending.RUnlock()
 		}
 	}
-	for _, l := range e.roster.Load().workers {
+	for _, l := range e.roster.Load().all {
 		st.PacketsQueued += l.parcels.queued.Load()
 	}
 	return st

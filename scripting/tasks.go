@@ -226,6 +226,10 @@ func (h *Host) Finish(f *engine.Fiber, t *engine.Task, r engine.TaskResult) {
 		}
 		return
 	}
+	if f.Loop().Leaving() {
+		h.engine.PassResult(t, r)
+		return
+	}
 	in := h.liveOn(f)
 	if in == nil {
 		return

@@ -1,0 +1,394 @@
+package engine
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// bothModes runs a test with two workers in each mode.
+func bothModes(t *testing.T, test func(t *testing.T, o Options)) {
+	for _, mode := range []Mode{Base, Process} {
+		t.Run(mode.String(), func(t *testing.T) {
+			test(t, Options{Mode: mode, Workers: 2, Reactors: 2, Ports: make([]PortOptions, 1)})
+		})
+	}
+}
+
+// shrink goes to one worker and wants the other one gone.
+func shrink(t *testing.T, e *Engine) {
+	t.Helper()
+	for _, l := range resize(t, e, 1, 0, func(*Loop) {}) {
+		eventually(t, "the loop is gone", func() bool { return gone(e, l) })
+	}
+}
+
+func write(t testing.TB, c net.Conn, text string) {
+	t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func expect(t testing.TB, c net.Conn, want string) {
+	t.Helper()
+	got := make([]byte, len(want))
+	if n, err := io.ReadFull(c, got); err != nil || string(got) != want {
+		t.Fatalf("got %q, %v; want %q", got[:n], err, want)
+	}
+}
+
+// A session that moves takes the part of a frame that it has read along, and
+// what it has said of itself is asked again.
+func TestPartOfAFrameMoves(t *testing.T) {
+	bothModes(t, func(t *testing.T, o Options) {
+		o.Ports[0].Framer = fixed(6)
+		h := &moving{funcs: &funcs{receive: echo}}
+		e, addr := serveMoving(t, o, h)
+		var conns []net.Conn
+		for range 10 {
+			c := dial(t, addr)
+			write(t, c, "123456789")
+			expect(t, c, "123456")
+			conns = append(conns, c)
+		}
+		shrink(t, e)
+		if n := h.moves.Load(); n != 5 {
+			t.Errorf("%d sessions have moved, want 5", n)
+		}
+		for _, c := range conns {
+			write(t, c, "abcde")
+			expect(t, c, "789abc")
+			write(t, c, "fghi")
+			expect(t, c, "defghi")
+		}
+		for _, s := range e.Sessions(0, 0) {
+			if s.Worker() != e.Workers()[0] {
+				t.Errorf("session %d belongs to worker %d", s.ID(), s.Worker().ID())
+			}
+		}
+	})
+}
+
+// A session whose callback waits stays with it, and moves with all that has
+// come meanwhile when it returns. Its next event begins elsewhere.
+func TestWaitingCallbackKeepsItsWorker(t *testing.T) {
+	bothModes(t, func(t *testing.T, o Options) {
+		o.Ports[0].Framer = fixed(1)
+		var door gate
+		var on sync.Map // session and message -> worker
+		h := &moving{funcs: &funcs{}}
+		h.receive = func(f *Fiber, s *Session, data string) {
+			on.Store(fmt.Sprint(s.ID(), data), f.Loop())
+			if data == "1" {
+				door.pass(f)
+			}
+			f.Send(s, data)
+		}
+		e, addr := serveMoving(t, o, h)
+		var conns []net.Conn
+		for range 4 {
+			c := dial(t, addr)
+			write(t, c, "1")
+			conns = append(conns, c)
+		}
+		eventually(t, "callbacks wait", func() bool { return countOf(&on) == 4 })
+		goner := e.Workers()[1]
+		resize(t, e, 1, 0, func(*Loop) {})
+		for _, c := range conns {
+			write(t, c, "234")
+		}
+		eventually(t, "messages wait behind them", func() bool {
+			n := 0
+			for _, s := range e.Sessions(0, 0) {
+				n += s.Info().RecvQueued
+			}
+			return n == 12
+		})
+		if gone(e, goner) || countOf(&on) != 4 {
+			t.Error("the callbacks were not waited for")
+		}
+		door.open()
+		for _, c := range conns {
+			expect(t, c, "1234")
+		}
+		n := 0
+		on.Range(func(what, l any) bool {
+			if l == goner {
+				n++
+				if !strings.HasSuffix(what.(string), "1") {
+					t.Errorf("message %s on the worker that left", what)
+				}
+			}
+			return true
+		})
+		if n != 2 {
+			t.Errorf("%d messages on the worker that left, want 2", n)
+		}
+		eventually(t, "the loop is gone", func() bool { return gone(e, goner) })
+	})
+}
+
+func countOf(m *sync.Map) (n int) {
+	m.Range(func(any, any) bool { n++; return true })
+	return n
+}
+
+// Sessions that are not read because of their worker's budget are read again
+// when they have moved; one that is closing moves and is closed in time.
+func TestPausedAndClosingSessionsMove(t *testing.T) {
+	bothModes(t, func(t *testing.T, o Options) {
+		o.Ports[0].Framer = fixed(1000)
+		o.WorkerBytes, o.CloseTime = 100_000, 300*time.Millisecond
+		var door gate
+		var got atomic.Int64
+		h := &moving{funcs: &funcs{}}
+		h.receive = func(f *Fiber, s *Session, data string) {
+			door.pass(f)
+			got.Add(1)
+			if data[0] == 'q' {
+				s.Close(ServerClosed, false)
+			}
+		}
+		e, addr := serveMoving(t, o, h)
+		const clients, each = 8, 400
+		for i := range clients {
+			c := dial(t, addr)
+			go io.WriteString(c, strings.Repeat("x", 1000*each))
+			if i < 2 {
+				q := dial(t, addr) // does not close when it is told to
+				write(t, q, strings.Repeat("q", 1000))
+			}
+		}
+		eventually(t, "sessions are not read", func() bool { return e.Stats(nil).Paused >= clients })
+		goner := e.Workers()[1]
+		resize(t, e, 1, 0, func(*Loop) {})
+		door.open()
+		eventually(t, "all is read", func() bool { return got.Load() == clients*each+2 })
+		eventually(t, "the closing sessions end", func() bool { return e.Stats(nil).Sessions == clients })
+		eventually(t, "the loop is gone", func() bool { return gone(e, goner) })
+		onLoop(e.Workers()[0], func() {
+			if n := e.Workers()[0].backlog.Load(); n != 0 {
+				t.Errorf("a backlog of %d bytes is left", n)
+			}
+		})
+	})
+}
+
+// After a growth the sessions there are spread over all workers, also those
+// that are never at rest.
+func TestSessionsSpread(t *testing.T) {
+	bothModes(t, func(t *testing.T, o Options) {
+		o.Ports[0].Framer = fixed(1)
+		e, addr := serve(t, o, &funcs{receive: echo})
+		var talk sync.WaitGroup
+		stop := make(chan struct{})
+		const clients = 80
+		for i := range clients {
+			c := dial(t, addr)
+			if i%2 == 0 {
+				continue
+			}
+			talk.Go(func() {
+				buf := make([]byte, 1)
+				for n := byte(0); !finishedOr(stop); n++ {
+					if _, err := c.Write([]byte{n}); err != nil {
+						t.Error(err)
+						return
+					}
+					if _, err := io.ReadFull(c, buf); err != nil || buf[0] != n {
+						t.Errorf("got %d, %v; want %d", buf, err, n)
+						return
+					}
+				}
+			})
+		}
+		eventually(t, "all are there", func() bool { return e.Stats(nil).Sessions == clients })
+		resize(t, e, 8, 0, func(*Loop) {})
+		eventually(t, "all workers have alike", func() bool {
+			for _, l := range e.Workers() {
+				if n := l.sessions.Load(); n < clients/8-1 || n > clients/8+1 {
+					return false
+				}
+			}
+			return true
+		})
+		close(stop)
+		talk.Wait()
+	})
+}
+
+// What is posted to a loop that has ended is not lost: it goes to the worker
+// that has the session now.
+func TestLettersFindASessionThatMoved(t *testing.T) {
+	bothModes(t, func(t *testing.T, o Options) {
+		var reasons sync.Map
+		h := &moving{funcs: &funcs{receive: echo, close: func(f *Fiber, s *Session, r Reason) { reasons.Store(s.ID(), r) }}}
+		e, addr := serveMoving(t, o, h)
+		for range 4 {
+			c := dial(t, addr)
+			write(t, c, "x")
+			expect(t, c, "x")
+		}
+		goner := e.Workers()[1]
+		var moved []*Session
+		for _, s := range e.Sessions(0, 0) {
+			if s.Worker() == goner {
+				moved = append(moved, s)
+			}
+		}
+		shrink(t, e)
+		for i, s := range moved {
+			if i == 0 { // as Close does, with the loop it saw a moment ago
+				s.mu.Lock()
+				s.state, s.reason = ending, ServerClosed
+				s.cut.Store(true)
+				goner.post(func(m *letters) { m.ends = append(m.ends, s) })
+				if !s.split {
+					s.ctlPosted = true
+					goner.post(func(m *letters) { m.ctl = append(m.ctl, s) })
+				} else {
+					s.tellReactor()
+				}
+				s.mu.Unlock()
+			}
+		}
+		eventually(t, "onClose", func() bool { r, _ := reasons.Load(moved[0].ID()); return r == ServerClosed })
+		ran := make(chan bool, 1)
+		goner.Call(func() { ran <- true })
+		from(t, ran)
+		eventually(t, "it rests", func() bool { return goner.state.Load() == idle })
+		goner.goroutines.Wait()
+		if n := countOf(&reasons); n != 1 {
+			t.Errorf("%d sessions were closed", n)
+		}
+	})
+}
+
+// Tasks that wait for one worker are for any when it leaves, in their order;
+// a result whose asker has left goes to another worker, unless something waits
+// for it there.
+func TestTasksOfAWorkerThatLeaves(t *testing.T) {
+	var door gate
+	var mu sync.Mutex
+	var order []int
+	results := make(chan *Task, 10)
+	at := make(chan *Loop, 10)
+	h := &funcs{
+		task: func(f *Fiber, task *Task) (any, bool) {
+			if task.Data == 0 {
+				door.pass(f)
+			}
+			if task.Data != 0 {
+				mu.Lock()
+				order = append(order, task.Data.(int))
+				mu.Unlock()
+			}
+			return 1, true
+		},
+		finish: func(f *Fiber, task *Task, result any) { at <- f.Loop(); results <- task },
+	}
+	e, _ := serve(t, Options{Workers: 2, TaskWorkers: 2}, h)
+	src := e.Workers()[1]
+	submit := func(n, dst int, bound bool) {
+		if err := e.Submit(&Task{Src: src, Dst: dst, Data: n, Always: bound}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 2 {
+		submit(0, i, i == 0)
+		eventually(t, "the task runs", func() bool { return e.TaskWorkers()[i].tasks.Load() > 0 })
+	}
+	submit(1, -1, false)
+	submit(2, 1, false)
+	submit(3, 0, false)
+	submit(4, -1, false)
+	submit(5, 1, false)
+	gonetask := e.TaskWorkers()[1]
+	r, err := e.Prepare(1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id := r.ID(r.TaskWorkers()[0]); id != 1 {
+		t.Errorf("the task worker is to have the id %d", id)
+	}
+	r.Commit()
+	if err := e.Submit(&Task{Dst: 1}); err != ErrBadWorker {
+		t.Errorf("a task for the worker that leaves: %v", err)
+	}
+	for _, l := range r.Leaving() {
+		onLoop(l, l.Leave)
+	}
+	door.open()
+	for range 7 {
+		l, task := from(t, at), from(t, results)
+		if task.Always != (l == src) {
+			t.Errorf("the result of %v came to worker %d", task.Data, l.ID())
+		}
+	}
+	mu.Lock()
+	if got := fmt.Sprint(order); got != "[1 2 3 4 5]" {
+		t.Errorf("the order is %s", got)
+	}
+	mu.Unlock()
+	for _, l := range r.Leaving() {
+		e.Retire(l)
+		eventually(t, "the loop is gone", func() bool { return gone(e, l) })
+	}
+	if gonetask.tasks.Load() > 0 {
+		t.Error("a task is left")
+	}
+}
+
+// A server stops in the middle of a change.
+func TestStopWhileLoopsLeave(t *testing.T) {
+	bothModes(t, func(t *testing.T, o Options) {
+		o.Workers = 6
+		var waits atomic.Int64
+		h := &moving{funcs: &funcs{}}
+		h.receive = func(f *Fiber, s *Session, data string) {
+			waits.Add(1)
+			sleep(f, time.Hour)
+		}
+		e, addr := serveMoving(t, o, h)
+		for range 24 {
+			c := dial(t, addr)
+			write(t, c, "x")
+		}
+		eventually(t, "callbacks wait", func() bool { return waits.Load() == 24 })
+		resize(t, e, 2, 0, func(*Loop) {})
+		if _, err := e.Prepare(4, 0); err != nil {
+			t.Fatal(err)
+		}
+	}) // serveMoving stops it and wants all fibers to end
+}
+
+// Numbers that cannot be are refused.
+func TestPrepareRefuses(t *testing.T) {
+	e, _ := serve(t, Options{Workers: 1}, &funcs{})
+	for _, n := range [][2]int{{0, 0}, {-1, 0}, {1, -1}} {
+		if _, err := e.Prepare(n[0], n[1]); err == nil {
+			t.Errorf("%v workers and task workers were prepared", n)
+		}
+	}
+	loops := len(e.roster.Load().all)
+	r, err := e.Prepare(3, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(r.Workers()) + len(r.TaskWorkers()) + len(r.Added()); n != 3+2+4 {
+		t.Errorf("%d loops in all lists", n)
+	}
+	r.Abort()
+	for _, l := range r.Added() {
+		eventually(t, "the loop is gone", func() bool { return gone(e, l) })
+	}
+	if n := len(e.roster.Load().all); n != loops {
+		t.Errorf("%d loops, there were %d", n, loops)
+	}
+}
