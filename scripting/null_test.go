@@ -52,3 +52,30 @@ func TestReadTable(t *testing.T) {
 		t.Error("a string is no table")
 	}
 }
+
+// What a table is marked as goes along, through bytes and sessions too.
+func TestMarksArePlainData(t *testing.T) {
+	a, b := newVM(t), newVM(t)
+	L := a.vm.State()
+	list, object := L.NewTable(), L.NewTable()
+	list.Metatable, object.Metatable = MarkMeta(L, ArrayMark), MarkMeta(L, ObjectMark)
+	list.Append(object)
+	plain, err := toPlain(list)
+	if err != nil {
+		t.Fatal(err.message("data", "a task"))
+	}
+	bytes, unpacked := unpackPlain(packPlain(plain))
+	if unpacked != nil {
+		t.Fatal(unpacked)
+	}
+	for way, v := range map[string]any{"a task": plain, "bytes": bytes, "a session": fromNode(toNode(plain))} {
+		got := toLua(b.vm.State(), v).(*lua.LTable)
+		inner, _ := got.RawGetInt(1).(*lua.LTable)
+		if MarkOf(got) != ArrayMark || inner == nil || MarkOf(inner) != ObjectMark {
+			t.Errorf("through %s the marks are lost", way)
+		}
+		if got.Metatable != MarkMeta(b.vm.State(), ArrayMark) {
+			t.Errorf("through %s the mark is not that of the VM", way)
+		}
+	}
+}

@@ -21,6 +21,7 @@ type plainTable struct {
 	list []any
 	keys []any // parallel to vals; numbers, strings, booleans
 	vals []any
+	mark Mark
 }
 
 // maxPlainDepth bounds how deeply plain data nests.
@@ -97,7 +98,7 @@ func (c *copier) out(v lua.LValue, depth int) (any, *plainError) {
 }
 
 func (c *copier) table(t *lua.LTable, depth int) (*plainTable, *plainError) {
-	out := &plainTable{}
+	out := &plainTable{mark: MarkOf(t)}
 	n := t.Len()
 	if n > 0 {
 		out.list = make([]any, n)
@@ -187,6 +188,9 @@ func toLua(L *lua.LState, v any) lua.LValue {
 		}
 		for i, k := range x.keys {
 			vm.RawSet(L, t, toLua(L, k), toLua(L, x.vals[i]))
+		}
+		if x.mark != NoMark {
+			t.Metatable = MarkMeta(L, x.mark)
 		}
 		return t
 	}

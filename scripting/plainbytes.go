@@ -14,11 +14,13 @@ import (
 //	I whole number, signed varint        D any other number, 8 bytes, little endian
 //	S string: length, bytes
 //	L table: length of the list part, its values, count of other keys, key and
-//	  value of each
+//	  value of each; A, O the same for one marked as an array, as an object
 //
 // The first byte is the version, 1.
 
 const plainVersion = 1
+
+var plainLetters = [...]byte{NoMark: 'L', ArrayMark: 'A', ObjectMark: 'O'}
 
 // packPlain writes v.
 func packPlain(v any) string {
@@ -42,7 +44,7 @@ func appendPlain(b []byte, v any) []byte {
 	case Null:
 		return append(b, 'Z')
 	case *plainTable:
-		b = binary.AppendUvarint(append(b, 'L'), uint64(len(x.list)))
+		b = binary.AppendUvarint(append(b, plainLetters[x.mark]), uint64(len(x.list)))
 		for _, e := range x.list {
 			b = appendPlain(b, e)
 		}
@@ -107,7 +109,11 @@ func (r *plainReader) value(depth int) (any, error) {
 		r.s = r.s[n:]
 		return text, nil
 	case 'L':
-		return r.table(depth)
+		return r.table(depth, NoMark)
+	case 'A':
+		return r.table(depth, ArrayMark)
+	case 'O':
+		return r.table(depth, ObjectMark)
 	}
 	return nil, fmt.Errorf("unknown type %q", kind)
 }
@@ -128,11 +134,11 @@ func (r *plainReader) count() (n uint64, err error) {
 	return 0, errors.New("a number is too long")
 }
 
-func (r *plainReader) table(depth int) (any, error) {
+func (r *plainReader) table(depth int, mark Mark) (any, error) {
 	if depth == maxPlainDepth {
 		return nil, fmt.Errorf("a table nested deeper than %d", maxPlainDepth)
 	}
-	t := &plainTable{}
+	t := &plainTable{mark: mark}
 	n, err := r.count()
 	if err != nil || n > uint64(len(r.s)) { // each value has a byte at least
 		return nil, errPlainShort

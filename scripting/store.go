@@ -26,7 +26,8 @@ type node struct {
 	keys []any
 	vals []any // nil where the key was cleared
 	live int   // keys with a value
-	cut  bool  // taken out of its store: held by a script still, charged to nobody
+	mark Mark
+	cut  bool // taken out of its store: held by a script still, charged to nobody
 }
 
 func newStore() *store { return &store{root: &node{}} }
@@ -286,7 +287,7 @@ func toNode(v any) any {
 	if !ok {
 		return v
 	}
-	n := &node{}
+	n := &node{mark: t.mark}
 	for i, e := range t.list {
 		n.set(float64(i+1), toNode(e))
 	}
@@ -302,7 +303,7 @@ func fromNode(v any) any {
 	if !ok {
 		return v
 	}
-	t := &plainTable{}
+	t := &plainTable{mark: n.mark}
 	for _, e := range n.list {
 		t.list = append(t.list, fromNode(e))
 	}

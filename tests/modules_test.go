@@ -120,6 +120,6 @@ func TestJSONOfSessionData(t *testing.T) {
 		c.say(`{"n":1,"list":[1.5,null,"ü"]}`)
 		c.expect(`{"requests":[{"list":[1.5,null,"ü"],"n":1}]}`)
 		c.say(`[]`)
-		c.expect(`{"requests":[{"list":[1.5,null,"ü"],"n":1},{}]}`)
+		c.expect(`{"requests":[{"list":[1.5,null,"ü"],"n":1},[]]}`)
 	})
 }

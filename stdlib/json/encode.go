@@ -137,9 +137,9 @@ func (e *encoder) table(t *lua.LTable) *Fault {
 	list, others := vm.Shape(t)
 	isArray := len(list) > 0
 	switch e.marks.of(t) {
-	case array:
+	case scripting.ArrayMark:
 		isArray = true
-	case object:
+	case scripting.ObjectMark:
 		isArray = false
 	default:
 		if len(list) == 0 && others == 0 {
@@ -236,7 +236,7 @@ func (e *encoder) object(t *lua.LTable, list []lua.LValue) *Fault {
 
 // mayBeObject reports whether numbers as keys become text.
 func (e *encoder) mayBeObject(t *lua.LTable) bool {
-	return e.o.ForceObject || e.o.MixedObject || e.marks.of(t) == object
+	return e.o.ForceObject || e.o.MixedObject || e.marks.of(t) == scripting.ObjectMark
 }
 
 // badKey is the fault of a key that no object can have.

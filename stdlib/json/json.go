@@ -80,16 +80,16 @@ Numbers keep every digit that a Lua number has; integers up to 2^53 are exact an
 		{
 			Name:    "array",
 			Params:  []scripting.Param{{Name: "t", Type: "table?"}},
-			Doc:     `Marks a table, or a new one, as an array, and returns it: json.encode(json.array{}) is []. The mark is a metatable; it does not pass to another VM with the table's data.`,
+			Doc:     `Marks a table, or a new one, as an array, and returns it: json.encode(json.array{}) is []. The mark is a metatable; it goes along when the table is given to a task or kept in a session. A metatable of your own marks too, with __jsontype = "array".`,
 			Returns: "table",
-			Fn:      func(_ *scripting.Instance, L *lua.LState) int { return mark(L, array, "array") },
+			Fn:      func(_ *scripting.Instance, L *lua.LState) int { return mark(L, scripting.ArrayMark, "array") },
 		},
 		{
 			Name:    "object",
 			Params:  []scripting.Param{{Name: "t", Type: "table?"}},
 			Doc:     `Marks a table, or a new one, as an object, and returns it. Its keys may then be numbers too, which become text: json.encode(json.object{"a"}) is {"1":"a"}.`,
 			Returns: "table",
-			Fn:      func(_ *scripting.Instance, L *lua.LState) int { return mark(L, object, "object") },
+			Fn:      func(_ *scripting.Instance, L *lua.LState) int { return mark(L, scripting.ObjectMark, "object") },
 		},
 		{
 			Name:    "isArray",
@@ -101,7 +101,7 @@ Numbers keep every digit that a Lua number has; integers up to 2^53 are exact an
 				if ok {
 					list, others := vm.Shape(t)
 					k := marksOf(L).of(t)
-					ok = k == array || k == plain && len(list) > 0 && others == 0
+					ok = k == scripting.ArrayMark || k == scripting.NoMark && len(list) > 0 && others == 0
 				}
 				L.Push(lua.LBool(ok))
 				return 1

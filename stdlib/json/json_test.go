@@ -53,6 +53,7 @@ var encodes = []struct{ lua, want string }{
 	{`(function() local t = {1, x = 1} t.x = nil return t end)()`, `[1]`},
 	{`(function() local t = {} for i = 1, 3 do t[i] = i t[-i] = i end for i = 1, 3 do t[-i] = nil end return t end)()`, `[1,2,3]`},
 	{`(function() local u = {} return {u, u} end)()`, `[{},{}]`},
+	{`{setmetatable({}, {__jsontype = "array"}), setmetatable({"a"}, {__jsontype = "object"})}`, `[[],{"1":"a"}]`},
 }
 
 func TestEncode(t *testing.T) {
@@ -130,7 +131,7 @@ func TestEncodeRefuses(t *testing.T) {
 		}
 	}
 	got := scriptingtest.EvalError(t, modules, begin+`json.array(setmetatable({}, {}))`)
-	if want := "app.lua:1: json.array: the table has a metatable of its own, which the mark would replace"; got != want {
+	if want := "app.lua:1: json.array: the table has a metatable of its own, which the mark would replace (give that one the field __jsontype = \"array\")"; got != want {
 		t.Errorf("failed with %q, want %q", got, want)
 	}
 }
