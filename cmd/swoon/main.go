@@ -7,6 +7,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -37,6 +38,10 @@ func main() {
 	root := commands(&code)
 	// swoon app.lua is swoon run app.lua.
 	if args := os.Args[1:]; len(args) > 0 && isScript(root, args) {
+		if err := unknownName(root, args[0]); err != nil {
+			fmt.Fprintf(os.Stderr, "swoon: %v\n", err)
+			os.Exit(exitUsage)
+		}
 		root.SetArgs(append([]string{"run"}, args...))
 	}
 	if err := root.Execute(); err != nil {
@@ -70,19 +75,42 @@ func isScript(root *cobra.Command, args []string) bool {
 	return false
 }
 
+// unknownName refuses a word that is neither a command nor looks like a script.
+func unknownName(root *cobra.Command, name string) error {
+	if strings.HasPrefix(name, "-") || strings.Contains(name, "/") || strings.HasSuffix(name, ".lua") {
+		return nil
+	}
+	if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	near := ""
+	root.SuggestionsMinimumDistance = 2
+	if list := root.SuggestionsFor(name); len(list) > 0 {
+		best := list[0]
+		for _, c := range list {
+			if strings.HasPrefix(c, name) {
+				best = c
+			}
+		}
+		near = fmt.Sprintf(" (did you mean '%s'?)", best)
+	}
+	return fmt.Errorf("there is neither a command nor a file named '%s'%s", name, near)
+}
+
 func commands(code *int) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "swoon app.lua [args...]",
 		Short: "Serve network clients with a Lua script, and edit it while they stay connected",
 		Example: "  swoon app.lua                   serve, and load the script again when it is saved\n" +
 			"  swoon run --port 8000 app.lua   flags beat the script's settings\n" +
-			"  swoon check app.lua             find what is wrong without serving",
+			"  swoon check app.lua             find what is wrong without serving\n" +
+			"  swoon status app.lua            what the running server does; also reload, stop",
 		SilenceUsage: true, SilenceErrors: true, Version: version,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("swoon {{.Version}}\n")
-	root.AddCommand(runCommand(code), checkCommand(code), stubsCommand(code), &cobra.Command{
+	root.AddCommand(runCommand(code), checkCommand(code), reloadCommand(code), stopCommand(code), statusCommand(code), stubsCommand(code), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), "swoon", version) },
 	})

@@ -19,7 +19,7 @@ import (
 )
 
 func runCommand(code *int) *cobra.Command {
-	var host, mode string
+	var host, mode, socket string
 	var port, workers int
 	var sets []string
 	var noReload bool
@@ -50,7 +50,7 @@ func runCommand(code *int) *cobra.Command {
 				}
 				o.Flags = append(o.Flags, [2]string{name, value})
 			}
-			*code = serve(o)
+			*code = serve(o, socket)
 			return nil
 		},
 	}
@@ -61,12 +61,13 @@ func runCommand(code *int) *cobra.Command {
 	f.IntVar(&workers, "workers", 0, "number of workers")
 	f.StringArrayVar(&sets, "set", nil, "a setting, as name=value; may be repeated")
 	f.BoolVar(&noReload, "no-reload", false, "do not watch the script for changes")
+	f.StringVar(&socket, "socket", "", "path of the control socket, which reload, stop and status talk to (default: one that they find by the script)")
 	f.SetInterspersed(false) // what follows the script is the script's
 	return cmd
 }
 
 // serve runs a server from start to end and returns the exit code.
-func serve(o scripting.Options) int {
+func serve(o scripting.Options, socket string) int {
 	// A server's live heap is small beside what it turns over: fewer
 	// collections give back most of what they cost.
 	if os.Getenv("GOGC") == "" {
@@ -109,11 +110,18 @@ func serve(o scripting.Options) int {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGQUIT)
 	go handle(signals, h)
 
+	admin, err := openAdmin(h, log, o.Script, socket)
+	if err != nil {
+		log.Error(err.Error())
+		return exitListen
+	}
+	defer admin.Close()
 	if err := h.Start(log); err != nil && !errors.Is(err, scripting.ErrInterrupted) {
 		log.Error(err.Error())
 		return exitFor(err)
 	} else if err == nil {
 		supervisor.keepAlive(h.Answers)
+		admin.Started()
 		banner(os.Stderr, h, o)
 	}
 	code, cut := h.Wait()
@@ -121,6 +129,7 @@ func serve(o scripting.Options) int {
 		log.Warn("cut short: " + line)
 	}
 	log.Info("stopped", "exit", code)
+	admin.Stopped(code, cut)
 	return code
 }
 
