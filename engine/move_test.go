@@ -44,13 +44,32 @@ func gone(e *Engine, l *Loop) bool {
 	return l.state.Load() == idle
 }
 
-// moving is a Handler that is told of moves too.
+// moving is a Handler that is told of moves, watermarks and packets too.
 type moving struct {
 	*funcs
-	moves atomic.Int64
+	moves   atomic.Int64
+	wet     func(f *Fiber, s *Session, full bool)
+	packets func(f *Fiber, p *Packet)
 }
 
-func (m *moving) Moved(s *Session) { m.moves.Add(1) }
+func (m *moving) Moved(s *Session) {
+	if s.Worker() != s.worker.Load() || s.running != 0 {
+		panic("moved at the wrong time")
+	}
+	m.moves.Add(1)
+}
+
+func (m *moving) Water(f *Fiber, s *Session, full bool) {
+	if m.wet != nil {
+		m.wet(f, s, full)
+	}
+}
+
+func (m *moving) Packet(f *Fiber, p *Packet) {
+	if m.packets != nil {
+		m.packets(f, p)
+	}
+}
 
 func serveMoving(t testing.TB, o Options, h *moving) (*Engine, string) {
 	t.Helper()

@@ -270,6 +270,162 @@ func TestLettersFindASessionThatMoved(t *testing.T) {
 	})
 }
 
+// The clocks of a session go with it.
+func TestIdleSessionsMove(t *testing.T) {
+	bothModes(t, func(t *testing.T, o Options) {
+		o.Ports[0].Heartbeat = 500 * time.Millisecond
+		closed := make(chan ended, 10)
+		h := &moving{funcs: &funcs{receive: echo, close: func(f *Fiber, s *Session, r Reason) { closed <- ended{s.ID(), r} }}}
+		e, addr := serveMoving(t, o, h)
+		for range 4 {
+			c := dial(t, addr)
+			write(t, c, "x")
+			expect(t, c, "x")
+		}
+		shrink(t, e)
+		resize(t, e, 4, 0, func(*Loop) {})
+		eventually(t, "sessions move back", func() bool { return h.moves.Load() >= 5 })
+		for range 4 {
+			if got := from(t, closed); got.r != TimeoutHeartbeat {
+				t.Errorf("session %d was closed for %v", got.id, got.r)
+			}
+		}
+	})
+}
+
+// A session that was told of a full outbox on one worker is told of the empty
+// one on the next, also when the note goes to the worker it had.
+func TestWatermarksMove(t *testing.T) {
+	bothModes(t, func(t *testing.T, o Options) {
+		o.Ports[0].OutboxBytes, o.Ports[0].HighWater, o.Ports[0].LowWater = 32<<20, 16<<20, 1<<20
+		type told struct {
+			s    *Session
+			l    *Loop
+			full bool
+		}
+		notes := make(chan told, 10)
+		h := &moving{funcs: &funcs{}}
+		h.wet = func(f *Fiber, s *Session, full bool) { notes <- told{s, f.Loop(), full} }
+		h.receive = func(f *Fiber, s *Session, data string) { f.Send(s, strings.Repeat("x", 24<<20)) }
+		e, addr := serveMoving(t, o, h)
+		var conns []net.Conn
+		for range 2 {
+			c := dial(t, addr)
+			write(t, c, "x")
+			conns = append(conns, c)
+		}
+		var moved *Session
+		goner := e.Workers()[1]
+		for range 2 {
+			n := from(t, notes)
+			if !n.full {
+				t.Error("an outbox was empty before it was full")
+			}
+			if n.l == goner {
+				moved = n.s
+			}
+		}
+		shrink(t, e)
+		moved.mu.Lock()
+		moved.full, moved.wetPosted = false, true
+		goner.post(func(m *letters) { m.water = append(m.water, moved) })
+		moved.mu.Unlock()
+		if n := from(t, notes); n.full || n.s != moved || n.l != e.Workers()[0] {
+			t.Errorf("session %d was told %v on worker %d", n.s.ID(), n.full, n.l.ID())
+		}
+		for _, c := range conns {
+			go io.Copy(io.Discard, c)
+		}
+		if n := from(t, notes); n.full || n.s == moved || n.l != e.Workers()[0] {
+			t.Errorf("session %d was told %v on worker %d", n.s.ID(), n.full, n.l.ID())
+		}
+	})
+}
+
+// Messages and packets for a worker that leaves are for others when their turn
+// comes; no packet is lost.
+func TestMessagesAndPacketsOfAWorkerThatLeaves(t *testing.T) {
+	bothModes(t, func(t *testing.T, o Options) {
+		o.Workers = 4
+		o.Ports = append(o.Ports, PortOptions{Listen: Listen{Host: "127.0.0.1", Kind: UDP}})
+		var left sync.Map
+		var got atomic.Int64
+		h := &moving{funcs: &funcs{}}
+		h.packets = func(f *Fiber, p *Packet) {
+			if _, is := left.Load(f.Loop()); is {
+				t.Error("a packet begins on a worker that was left")
+			}
+			if got.Add(1)%10 == 0 {
+				sleep(f, time.Millisecond)
+			}
+			if err := f.SendTo(p.From, p.Data, nil); err != nil {
+				t.Error(err)
+			}
+		}
+		e, _ := serveMoving(t, o, h)
+		var talk sync.WaitGroup
+		stop := make(chan struct{})
+		for range 20 {
+			c, err := net.Dial("udp", fmt.Sprint("127.0.0.1:", e.Ports()[1].Addr().Port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(60 * time.Second))
+			talk.Go(func() {
+				buf := make([]byte, 10)
+				for n := 0; !finishedOr(stop); n++ {
+					for i := range 4 {
+						fmt.Fprintf(c, "%06d%d", n, i)
+					}
+					for range 4 {
+						if k, err := c.Read(buf); err != nil || string(buf[:6]) != fmt.Sprintf("%06d", n) {
+							t.Errorf("got %q, %v for %d", buf[:k], err, n)
+							return
+						}
+					}
+				}
+			})
+		}
+		for i := range 40 {
+			n := 1 + i%4
+			leaving := e.Workers()[min(n, len(e.Workers())):]
+			r, err := e.Prepare(n, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := make(chan *Loop, len(leaving))
+			r.Commit()
+			for _, l := range leaving {
+				onLoop(l, func() {
+					l.Leave()
+					left.Store(l, true)
+				})
+				if err := l.Message(func(f *Fiber) { said <- f.Loop() }); err != nil {
+					t.Error(err)
+				}
+				e.Retire(l)
+			}
+			for range leaving {
+				if l := from(t, said); l.Leaving() {
+					t.Error("a message is told to a worker that has left")
+				}
+			}
+			for _, l := range leaving {
+				eventually(t, "the loop is gone", func() bool { return gone(e, l) })
+			}
+		}
+		close(stop)
+		talk.Wait()
+		eventually(t, "nothing is queued", func() bool { return e.Stats(nil).PacketsQueued == 0 })
+		for _, l := range e.Workers() {
+			if l.Messages() != 0 {
+				t.Error("messages are left")
+			}
+		}
+	})
+}
+
 // Tasks that wait for one worker are for any when it leaves, in their order;
 // a result whose asker has left goes to another worker, unless something waits
 // for it there.
