@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 
@@ -151,8 +152,8 @@ func (p *builder) bits(it *item, n uint64) {
 }
 
 func (p *builder) fill(n int, c byte) {
-	for range n {
-		p.b = append(p.b, c)
+	if n > 0 {
+		p.b = append(p.b, bytes.Repeat([]byte{c}, n)...)
 	}
 }
 
