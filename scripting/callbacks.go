@@ -237,6 +237,10 @@ func (h *Host) replace(f *engine.Fiber, old *Instance, why string) {
 		c, ok := f.Data.(*call)
 		return ok && c.in == old
 	})
+	if old.last != nil {
+		old.last() // its loop was to go
+		return
+	}
 	if seatOf(l).live != old {
 		return
 	}

@@ -57,6 +57,10 @@ func (in *Instance) settle(l *engine.Loop) {
 // begin starts the warming of an instance on every loop of crew, on the loop
 // itself: top level and onWorkerStart. The channel gets the outcome of each.
 func (h *Host) begin(g *Generation, crew []*engine.Loop) <-chan *vm.Error {
+	first := 0 // the number of the first of crew
+	if len(crew) > 0 && crew[0].IsTask() {
+		first = crew[0].ID()
+	}
 	g.crew, g.instances = crew, make([]*Instance, len(crew))
 	results := make(chan *vm.Error, len(crew))
 	for i, l := range crew {
@@ -68,7 +72,7 @@ func (h *Host) begin(g *Generation, crew []*engine.Loop) <-chan *vm.Error {
 				return
 			}
 			in := h.newInstance(g, l)
-			in.number = i
+			in.number = first + i
 			in.server.setFixed()
 			g.instances[i] = in
 			err = in.warm(f)
@@ -84,8 +88,14 @@ var (
 )
 
 // warm makes g ready on every loop of crew. It returns the first failure; what
-// has been made is the caller's to discard. When again delivers, it gives up.
-func (h *Host) warm(g *Generation, crew []*engine.Loop, again <-chan struct{}) *vm.Error {
+// has been made is the caller's to discard. When again or stop delivers, it gives
+// up.
+func (h *Host) warm(g *Generation, crew []*engine.Loop, again, stop <-chan struct{}) *vm.Error {
+	select {
+	case <-stop:
+		return errStopped
+	default:
+	}
 	results := h.begin(g, crew)
 	deadline := time.NewTimer(warmTime)
 	defer deadline.Stop()
@@ -97,7 +107,7 @@ func (h *Host) warm(g *Generation, crew []*engine.Loop, again <-chan struct{}) *
 			}
 		case <-again:
 			return errSuperseded
-		case <-h.done:
+		case <-stop:
 			return errStopped
 		case <-deadline.C:
 			return &vm.Error{Message: fmt.Sprintf("onWorkerStart did not return within %v on every worker", warmTime)}

@@ -190,7 +190,7 @@ func (h *Host) Start(log *slog.Logger) error {
 		e.Control().Data = &seat{live: g.control}
 		g.control.settle(e.Control())
 	})
-	if verr := h.warm(g, h.loops(), nil); verr != nil {
+	if verr := h.warm(g, h.loops(), nil, h.done); verr != nil {
 		h.discard(g)
 		if h.stopping.Load() {
 			return ErrInterrupted

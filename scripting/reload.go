@@ -3,6 +3,7 @@ package scripting
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -193,7 +194,8 @@ type attempt struct {
 	report ReloadReport
 	old, g *Generation
 	diff   []difference
-	crew   []*engine.Loop
+	resize *engine.Resize // nil: the numbers of workers stay
+	crew   []*engine.Loop // who gets an instance
 }
 
 // reload makes the next generation and puts it in the place of the old, or
@@ -221,10 +223,6 @@ func (r *reloader) reload(req *reloadRequest) ReloadReport {
 		return a.failed(phase, err)
 	}
 	a.report.Build = time.Since(a.report.At)
-	if h.stopping.Load() {
-		return a.givenUp(errStopped)
-	}
-
 	r.phase = warmingUp
 	if err := a.warm(); err == errStopped || err == errSuperseded {
 		return a.givenUp(err)
@@ -269,21 +267,49 @@ func (a *attempt) build() (phase string, err error) {
 	if a.req.tasks && len(a.diff) > 0 {
 		return "settings", fmt.Errorf("a reload of the task workers alone changes no settings, reload all: %s", strings.Join(a.report.Changes, ", "))
 	}
-	return "", nil
+	return "settings", a.prepare()
+}
+
+// prepare makes what the settings need and do not have: loops and listeners.
+// Nothing uses them yet.
+func (a *attempt) prepare() (err error) {
+	h, s := a.h, a.g.settings
+	a.crew = h.loops()
+	if a.req.tasks {
+		a.crew = h.engine.TaskWorkers()
+		return nil
+	}
+	if s.Workers != len(h.engine.Workers()) || s.TaskWorkers != len(h.engine.TaskWorkers()) {
+		if a.resize, err = h.engine.Prepare(s.Workers, s.TaskWorkers); err != nil {
+			return err
+		}
+		for _, l := range a.resize.Added() {
+			h.onLoop(l, func() { l.Data = &seat{} })
+		}
+		a.crew = slices.Concat(a.resize.Workers(), a.resize.TaskWorkers())
+	}
+	return nil
+}
+
+// undo gives up what prepare and warm have made.
+func (a *attempt) undo() {
+	a.h.discard(a.g)
+	a.h.dropControl(a.g)
+	if a.resize != nil {
+		a.resize.Abort()
+	}
 }
 
 // warm makes the instances of every loop that is to get one.
 func (a *attempt) warm() *vm.Error {
-	h := a.h
-	a.crew = h.loops()
-	if a.req.tasks {
-		a.crew = h.engine.TaskWorkers()
-	}
-	var newer <-chan struct{}
+	var newer, stop <-chan struct{}
 	if reactions[a.phase][saved] == again && a.restarts == 0 {
-		newer = h.saves
+		newer = a.h.saves
 	}
-	err := h.warm(a.g, a.crew, newer)
+	if reactions[a.phase][stopped] == ends {
+		stop = a.h.done
+	}
+	err := a.h.warm(a.g, a.crew, newer, stop)
 	if err == errSuperseded {
 		a.restarts++
 	}
@@ -302,7 +328,12 @@ func (a *attempt) swap() {
 	}
 	h.reloadEvent(a.old.control, evBeforeReload, a.g.id, &a.report)
 	h.apply(a.old, a.g, a.diff)
-	a.report.Draining = h.swap(a.old, a.g, nil)
+	var leaving []*engine.Loop
+	if a.resize != nil {
+		a.resize.Commit()
+		leaving = a.resize.Leaving()
+	}
+	a.report.Draining = h.swap(a.old, a.g, leaving)
 	h.limitDraining()
 }
 
@@ -310,8 +341,7 @@ func (a *attempt) swap() {
 func (a *attempt) failed(phase string, err error) ReloadReport {
 	h := a.h
 	h.failed = a.g.loader // the next save may repair a module that the running one does not have
-	h.discard(a.g)
-	h.dropControl(a.g)
+	a.undo()
 	a.failures++
 	text := err.Error()
 	var script *vm.Error
@@ -328,8 +358,7 @@ func (a *attempt) failed(phase string, err error) ReloadReport {
 // the server stops, or newer files are there.
 func (a *attempt) givenUp(why *vm.Error) ReloadReport {
 	h := a.h
-	h.discard(a.g)
-	h.dropControl(a.g)
+	a.undo()
 	a.report.Phase, a.report.Error, a.report.Took = "warm", why.Message, time.Since(a.report.At)
 	if why == errSuperseded {
 		h.log.Info("reload begins again: "+why.Message, "why", a.report.Why)

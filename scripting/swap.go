@@ -94,8 +94,7 @@ func (in *Instance) drain(why *engine.Errno) int {
 	} else {
 		in.cancelRootless(why)
 	}
-	left := in.underWay
-	if left == 0 {
+	if in.underWay == 0 {
 		in.retire()
 		return 0
 	}
@@ -105,7 +104,33 @@ func (in *Instance) drain(why *engine.Errno) int {
 	} else {
 		in.loop.SetTimer(&in.drainTimer, engine.Now()+int64(limit), in, overstayed)
 	}
-	return left
+	return in.inFlight()
+}
+
+// inFlight counts the waiting callbacks of this instance that a drain waits for.
+func (in *Instance) inFlight() (n int) {
+	in.loop.CancelIf(nil, func(f *engine.Fiber) bool { // only looks
+		if in.owns(f) && !rootless(f) {
+			n++
+		}
+		return false
+	})
+	return n
+}
+
+// owns says whether f runs a callback of this instance.
+func (in *Instance) owns(f *engine.Fiber) bool {
+	c, ok := f.Data.(*call)
+	return ok && c.in == in
+}
+
+// rootless says whether f belongs to no session and no task.
+func rootless(f *engine.Fiber) bool {
+	switch f.Root() {
+	case engine.RootTimer, engine.RootGo, engine.RootWorker:
+		return true
+	}
+	return false
 }
 
 // drainTime is how long callbacks in flight may go on; 0 means not at all. It
@@ -137,17 +162,7 @@ func (in *Instance) tellExit(why *engine.Errno) {
 // cancelRootless ends the fibers of this instance that belong to no session and
 // no task: a dead generation must not take messages from a shared channel.
 func (in *Instance) cancelRootless(why *engine.Errno) {
-	in.loop.CancelIf(why, func(f *engine.Fiber) bool {
-		c, ok := f.Data.(*call)
-		if !ok || c.in != in {
-			return false
-		}
-		switch f.Root() {
-		case engine.RootTimer, engine.RootGo, engine.RootWorker:
-			return true
-		}
-		return false
-	})
+	in.loop.CancelIf(why, func(f *engine.Fiber) bool { return in.owns(f) && rootless(f) })
 }
 
 // overstayed cancels what still runs when reload_drain_time is over.
@@ -159,12 +174,12 @@ func overstayed(t *engine.Timer) {
 func (in *Instance) cut(why string) {
 	in.dropAwaited(why)
 	in.loop.CancelIf(errReplaced, func(f *engine.Fiber) bool {
-		c, ok := f.Data.(*call)
-		if ok && c.in == in {
-			in.host.log.Warn(why, "what", c.Where(), "fd", c.fd)
-			return true
+		if !in.owns(f) {
+			return false
 		}
-		return false
+		c := f.Data.(*call)
+		in.host.log.Warn(why, "what", c.Where(), "fd", c.fd)
+		return true
 	})
 }
 
@@ -289,5 +304,9 @@ func (h *Host) reloadEvent(in *Instance, ev event, generation uint64, r *ReloadR
 // leave takes the live instance of a loop that is to go: it drains, its
 // sessions move to other loops, and when it has closed the loop ends.
 func (h *Host) leave(l *engine.Loop) int {
-	return 0
+	in := seatOf(l).live
+	h.replaced(in.gen)
+	in.last = func() { h.engine.Retire(l) }
+	l.Leave()
+	return in.drain(errReplaced)
 }

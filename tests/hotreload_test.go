@@ -26,6 +26,7 @@ import (
 //	signal USR1             send a signal to the server
 //	log REGEXP              wait for it in the log, behind what was found before
 //	out REGEXP              the same for what the script prints; ! means not there
+//	printed REGEXP          the same, wherever it stands
 //	say NAME TEXT           client NAME sends a line; it connects when first named
 //	hear NAME REGEXP        the next line that client NAME gets must match
 //	until NAME TEXT REGEXP  say it again and again until the answer matches
@@ -120,6 +121,9 @@ var playCommands = map[string]command{
 	}),
 	"out": act(1, func(p *play, ts *testscript.TestScript, neg bool, args []string) {
 		p.outAt = find(ts, p.server.Out, p.outAt, neg, args[0])
+	}),
+	"printed": act(1, func(p *play, ts *testscript.TestScript, neg bool, args []string) {
+		find(ts, p.server.Out, 0, neg, args[0])
 	}),
 	"say": act(2, func(p *play, ts *testscript.TestScript, neg bool, args []string) {
 		p.client(ts, args[0]).say(args[1] + "\n")
