@@ -1,7 +1,7 @@
 // Package php is the Lua module "php": functions with PHP's names and meaning,
 // so that a port reads as its original does.
 //
-// Reading order: php.go (the module), value.go (what PHP makes of a value),
+// Reading order: php.go (the module), value.go (what PHP makes of a value), types.go,
 // output.go, text.go, format.go, list.go, number.go, clock.go, stream.go,
 // encode.go (the functions, by what they work on).
 package php
