@@ -35,15 +35,15 @@ type sharedKey struct{ kind, name string }
 type sharedObject struct {
 	value any
 	now   sharedAs
-	next  sharedAs // of a newer generation that is not live yet; gen 0: none
+	next  sharedAs // of a newer generation that is not live yet
 }
 
 // sharedAs is one declaration of a shared object.
 type sharedAs struct {
 	spec  Spec
 	where string
-	gen   uint64
-	swap  func() // what is left to do when it comes into force
+	gen   *Generation
+	swap  func() // what is left to do when it comes into force, nil: nothing
 }
 
 // Shared finds the shared object of this kind and name, or makes it. Asking for
@@ -51,31 +51,36 @@ type sharedAs struct {
 // generation asks and the object can adopt the change. Baton holder.
 func (in *Instance) Shared(L *lua.LState, kind, name string, spec Spec, create func() any) any {
 	key := sharedKey{kind, name}
-	v, changed, fault := in.host.shared.find(key, sharedAs{spec: spec, where: place(L), gen: in.gen.id}, create)
+	live := uint64(0)
+	if g := in.host.gen.Load(); g != nil {
+		live = g.id
+	}
+	v, pending, fault := in.host.shared.find(key, sharedAs{spec: spec, where: place(L), gen: in.gen}, live, create)
 	if fault != "" {
 		vm.Raise(L, "%s '%s': %s", kind, name, fault)
 	}
-	if changed {
-		swap := func() { in.host.shared.swap(key, in.gen.id) }
-		if in.stage == declaring || in.stage == warming {
-			in.held = append(in.held, swap)
-		} else {
-			swap()
-		}
+	if pending {
+		in.held = append(in.held, func() { in.host.shared.swap(key, in.gen) })
 	}
 	return v
 }
 
-func (r *sharedObjects) find(key sharedKey, as sharedAs, create func() any) (v any, changed bool, fault string) {
+// find is Shared on the registry; live is the number of the live generation.
+// pending says that the declaration comes into force when its generation does.
+func (r *sharedObjects) find(key sharedKey, as sharedAs, live uint64, create func() any) (v any, pending bool, fault string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	o := r.at[key]
+	if o != nil && o.now.gen != as.gen && o.now.gen.id > live {
+		o = nil // made by a version of the script that never went live
+	}
 	if o == nil {
 		if r.at == nil {
 			r.at = map[sharedKey]*sharedObject{}
 		}
-		r.at[key] = &sharedObject{value: create(), now: as}
-		return r.at[key].value, false, ""
+		o = &sharedObject{value: create(), now: as}
+		r.at[key] = o
+		return o.value, false, ""
 	}
 	said := &o.now
 	if o.next.gen == as.gen {
@@ -83,37 +88,48 @@ func (r *sharedObjects) find(key sharedKey, as sharedAs, create func() any) (v a
 	}
 	diff := as.spec.Differ(said.spec)
 	switch {
-	case as.gen < said.gen:
-		return o.value, false, "" // old code: what it wants was right in its time
-	case as.gen == said.gen && diff != "":
+	case said.gen == as.gen && diff != "":
 		return nil, false, diff + " at " + said.where
-	case as.gen == said.gen:
+	case said.gen == as.gen:
 		return o.value, said.swap != nil, ""
-	case diff == "":
+	case as.gen.id < said.gen.id:
+		return o.value, false, "" // old code: what it wants was right in its time
+	}
+	if diff != "" {
+		swap, err := as.spec.Adopt(o.value, o.now.spec)
+		if err != nil {
+			return nil, false, fmt.Sprintf("%s at %s: %v (restart the server, or give it another name)", diff, o.now.where, err)
+		}
+		as.swap = func() {}
+		if swap != nil {
+			as.swap = swap
+		}
+	}
+	if as.gen.id > live {
 		o.next = as
-		return o.value, false, ""
+		return o.value, as.swap != nil, ""
 	}
-	swap, err := as.spec.Adopt(o.value, o.now.spec)
-	if err != nil {
-		return nil, false, fmt.Sprintf("%s at %s: %v (restart the server, or give it another name)", diff, o.now.where, err)
+	o.now = as
+	o.now.enforce()
+	return o.value, false, ""
+}
+
+// enforce does what is left to do for a declaration that is in force now.
+func (as *sharedAs) enforce() {
+	if as.swap != nil {
+		as.swap()
+		as.swap = nil
 	}
-	as.swap = func() {}
-	if swap != nil {
-		as.swap = swap
-	}
-	o.next = as
-	return o.value, true, ""
 }
 
 // swap puts the declaration of a newer generation in force. Every worker of it
 // comes here, the first one does it.
-func (r *sharedObjects) swap(key sharedKey, gen uint64) {
+func (r *sharedObjects) swap(key sharedKey, gen *Generation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if o := r.at[key]; o != nil && o.next.gen == gen {
 		o.now, o.next = o.next, sharedAs{}
-		o.now.swap()
-		o.now.swap = nil
+		o.now.enforce()
 	}
 }
 

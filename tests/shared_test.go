@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -98,10 +99,16 @@ func TestSharedCountsAreExact(t *testing.T) {
 
 const jobScript = evalScript + `
 local co, shared = require "co", require "shared"
-local jobs, seen = shared.channel("jobs", 10), shared.table("seen")
+local jobs, more, seen = shared.channel("jobs", 10), shared.channel("more", 2), shared.table("seen")
 local lost = shared.atomic("lost")
 function feed(from, to)
-  for i = from, to do if not jobs:push(i, 20) then lost:add() end end
+  for i = from, to do
+    local ok
+    if i % 3 == 0 then ok = more:push(i, 20)
+    elseif i % 3 == 1 then ok = jobs:push(i, 20)
+    else ok = co.select({ { jobs, "push", i }, { more, "push", i } }, 20) end
+    if not ok then lost:add() end
+  end
   return "fed"
 end
 local function take(wait)
@@ -114,15 +121,16 @@ function onWorkerStart(server, id)
   co.go(take, function() return jobs:pop() end)
   co.go(take, function() return jobs:pop(0.001) end)
   co.go(take, function()
-    local case, v, why = co.select({ { shared.channel("nothing", 1) }, { jobs } }, 0.005)
+    local case, v, why = co.select({ { more }, { jobs } }, 0.005)
     if case then return v, why end
     return case, v
   end)
+  co.go(take, function() local case, v = co.select{ { jobs }, { more } } return v end)
 end
 function result(n)
-  local once, more = 0, 0
-  for _, times in pairs(seen) do if times == 1 then once = once + 1 else more = more + 1 end end
-  return once .. " once, " .. more .. " more than once, " .. lost:get() .. " lost, " .. jobs:length() .. " left"
+  local once, again = 0, 0
+  for _, times in pairs(seen) do if times == 1 then once = once + 1 else again = again + 1 end end
+  return once .. " once, " .. again .. " more than once, " .. lost:get() .. " lost, " .. jobs:length() + more:length() .. " left"
 end
 `
 
@@ -229,4 +237,38 @@ func TestLockIsReleasedWhenItsFiberEnds(t *testing.T) {
 		b.ask("return getAndGive()", "true|owner_died")
 		sv.Log.wait(t, "reload_drain_time is over: cancelled")
 	})
+}
+
+// Whatever a fiber waits for has a name in the list of those who wait.
+func TestQuitSignalNamesWhatIsWaitedFor(t *testing.T) {
+	sv := serve(t, setup{mode: "base", workers: 1}, evalScript+`
+server:set{ max_wait_time = 0.2 }
+local co, shared = require "co", require "shared"
+local lock, atomic, jobs, full = shared.lock("door"), shared.atomic("bell"), shared.channel("jobs", 1), shared.channel("full", 1)
+function all()
+  full:push(1)
+  local inner, group = co.lock(), co.waitgroup(1)
+  co.go(function() lock:lock() inner:lock() co.yield() end)
+  for _, wait in ipairs{ function() lock:lock() end, function() inner:lock() end, function() atomic:wait(-1) end, function() jobs:pop() end,
+    function() full:push(2) end, function() co.select{ { jobs } } end, function() group:wait() end, function() co.channel():pop() end,
+    function() co.join(co.go(co.sleep, 600)) end, function() co.batch{ function() co.sleep(600) end } end } do
+    co.go(wait)
+  end
+  return "waiting"
+end`)
+	sv.quiet = true // its fibers are cut
+	c := sv.dial(t)
+	c.ask("return all()", "waiting")
+	sv.cmd.Process.Signal(syscall.SIGQUIT)
+	sv.Log.wait(t, "control: 0 fibers wait")
+	log := sv.Log.String()
+	for _, want := range []string{"shared.lock 'door'", "co.lock", "shared.atomic 'bell'", "shared.channel 'jobs':pop", "shared.channel 'full':push",
+		"co.select", "co.waitgroup:wait", "co.channel:pop", "co.join", "co.batch", "co.yield"} {
+		if !strings.Contains(log, " waits in "+want+" for ") {
+			t.Errorf("nobody waits in %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(log)
+	}
 }

@@ -90,7 +90,7 @@ func Serve(t testing.TB, modules []scripting.Module, script string, flags ...[2]
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Host.Start(slog.New(logger{s.Log, ""})); err != nil {
+	if err := s.Host.Start(s.Logger()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)
@@ -110,6 +110,9 @@ func Load(t testing.TB, modules []scripting.Module, script string, flags ...[2]s
 		Flags: append([][2]string{{"port", "0"}}, flags...)})
 	return s, err
 }
+
+// Logger writes to the server's Log.
+func (s *Server) Logger() *slog.Logger { return slog.New(logger{s.Log, ""}) }
 
 // Reload loads another script in place of the one that runs, and waits until
 // it is live or refused; it reports which.

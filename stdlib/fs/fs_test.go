@@ -51,7 +51,7 @@ eq(fs.list(dir), {"a.txt", "b"}) -- nothing else is left
 fails("not_found", fs.stat(dir .. "/none")) fails("not_found", fs.list(dir .. "/none"))
 fails("not_found", fs.write(dir .. "/none/x", "")) fails("not_found", fs.append(dir .. "/none/x", ""))
 fails("not_a_directory", fs.list(p)) fails("not_a_directory", fs.read(p .. "/x"))
-fails("is_a_directory", fs.read(dir)) 
+fails("is_a_directory", fs.read(dir))
 eq(fs.exists(p .. "/x"), false)
 assert(not fs.write(dir, "x"))
 eq(fs.rename(p, dir .. "/b"), true) eq(fs.read(dir .. "/b"), "line 1\n\0\255more") eq(fs.exists(p), false)

@@ -230,14 +230,21 @@ func TestTableWatch(t *testing.T) {
 local t = shared.table("t", { ttl = 1000 })
 local all, one = {}, {}
 local function until_(list, n) local till = os.time() + 20 while #list < n do assert(os.time() < till, #list) co.sleep(0.001) end end
-local a = t:watch(function(k, v, what) all[#all + 1] = what .. " " .. tostring(k) .. "=" .. tostring(v) co.sleep(0.001) end)
+local inside, overlaps = 0, 0
+local a = t:watch(function(k, v, what)
+  inside = inside + 1
+  if inside > 1 then overlaps = overlaps + 1 end
+  all[#all + 1] = what .. " " .. tostring(k) .. "=" .. tostring(v)
+  co.sleep(0.001)
+  inside = inside - 1
+end)
 local b = t:watch("k", function(k, v, what) one[#one + 1] = what .. " " .. v end)
 t:set("k", 1) t:set("x", 2) t:incr("k") t:del("x") t:del("nope") t:set("k", 5, 0.01)
 until_(all, 6)
 eq(all, {"set k=1", "set x=2", "set k=2", "del x=2", "set k=5", "expired k=5"})
 until_(one, 4)
 eq(one, {"set 1", "set 2", "set 5", "expired 5"})
-eq(t:stats().watch_num, 2)
+eq(t:stats().watch_num, 2) eq(overlaps, 0)
 eq(a:stop(), true) eq(a:stop(), false)
 eq(t:stats().watch_num, 1)
 t:set("k", 9)

@@ -1,0 +1,147 @@
+package meet
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"swoon/scripting"
+	"swoon/scripting/scriptingtest"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// inWait runs f in a wait of a fiber: w is the right to end it.
+func inWait(t *testing.T, f func(w scripting.Waiter)) (got any) {
+	t.Helper()
+	probe := scripting.Module{Name: "probe", Funcs: []scripting.Func{{Name: "run", Fn: func(in *scripting.Instance, L *lua.LState) int {
+		got, _ = in.Wait(L, "probe", 0, func(w scripting.Waiter) bool {
+			f(w)
+			return true
+		})
+		return 0
+	}}}}
+	scriptingtest.Run(t, []scripting.Module{probe}, `require("probe").run()`)
+	return got
+}
+
+// A wait that has ended in one place takes nothing from another, and leaves
+// nothing there: a select stands in several.
+func TestWaitThatIsOverMovesNothing(t *testing.T) {
+	full, empty, closed := NewChannel("full", 1), NewChannel("empty", 1), NewChannel("closed", 1)
+	full.Push(lua.LNumber(1))
+	closed.Close()
+	l := NewLock("lock", true)
+	me := &Owner{Fiber: 1}
+	got := inWait(t, func(w scripting.Waiter) {
+		w.Wake("over")
+		full.AwaitPop(w, 0)
+		empty.AwaitPush(w, 0, lua.LNumber(2))
+		closed.AwaitPop(w, 0)
+		closed.AwaitPush(w, 0, lua.LNumber(3))
+		empty.AwaitPop(w, 0)
+		full.AwaitPush(w, 0, lua.LNumber(4))
+		l.Await(w, me, false)
+		l.Await(w, me, true)
+	})
+	if got != "over" {
+		t.Errorf("the wait ended with %v", got)
+	}
+	if full.Len() != 1 || empty.Len() != 0 || closed.Len() != 0 {
+		t.Errorf("%d, %d and %d inside", full.Len(), empty.Len(), closed.Len())
+	}
+	if l.Holder() != nil {
+		t.Error("the lock is held")
+	}
+	if v, state := full.Pop(); state != Moved || v != lua.LNumber(1) || full.Len() != 0 {
+		t.Errorf("popped %v, %d left", v, full.Len())
+	}
+	if empty.Push(lua.LNumber(5)); empty.Len() != 1 {
+		t.Error("what was pushed went to a wait that is over")
+	}
+	if _, ok := l.Try(me, false); !ok {
+		t.Error("the lock is not free")
+	}
+}
+
+// Waits that are over do not pile up.
+func TestLineForgetsWhatIsOver(t *testing.T) {
+	var l line[int]
+	for i := range 100_000 {
+		l.add(scripting.Waiter{}, i) // the zero Waiter is over
+	}
+	if len(l.q) > 2*minSweep || cap(l.q) > 4*minSweep {
+		t.Errorf("%d waits, room for %d", len(l.q), cap(l.q))
+	}
+	if l.count() != 0 {
+		t.Error("they count")
+	}
+}
+
+func TestChannelRing(t *testing.T) {
+	c := NewChannel("test", 1000)
+	next, want := 0, 0
+	for round := range 200 {
+		for range round % 37 {
+			if c.Push(lua.LNumber(next)) == Moved {
+				next++
+			}
+		}
+		for range round % 31 {
+			v, state := c.Pop()
+			if state != Moved {
+				break
+			}
+			if v != lua.LNumber(want) {
+				t.Fatalf("got %v, want %d", v, want)
+			}
+			want++
+		}
+	}
+	if c.Len() != next-want {
+		t.Errorf("%d inside, want %d", c.Len(), next-want)
+	}
+	// A smaller capacity loses nothing.
+	had := c.Len()
+	c.Resize(1)
+	if c.Push(lua.LNil) != Blocked || c.Len() != had {
+		t.Error("the smaller channel took one more, or lost some")
+	}
+	for want < next {
+		v, _ := c.Pop()
+		if v != lua.LNumber(want) {
+			t.Fatalf("got %v, want %d", v, want)
+		}
+		want++
+	}
+	if c.Push(lua.LNil) != Moved || c.Push(lua.LNil) != Blocked {
+		t.Error("the capacity is not 1")
+	}
+}
+
+func TestAtomicRange(t *testing.T) {
+	a := NewAtomic("test", true, MaxExact-1)
+	if v, ok := a.Add(1); !ok || v != MaxExact {
+		t.Error(v, ok)
+	}
+	if v, ok := a.Add(1); ok || a.Get() != MaxExact {
+		t.Error(v, ok)
+	}
+	if v, ok := a.Add(-MaxExact); !ok || v != 0 {
+		t.Error(v, ok)
+	}
+	b := NewAtomic("test", false, 0)
+	if v, _ := b.Add(-1); v != 1<<32-1 {
+		t.Error(v)
+	}
+	if v, _ := b.Add(MaxExact); v != 1<<32-1 { // 2^53 is 0 in 32 bits
+		t.Error(v)
+	}
+	for _, f := range []float64{-1, 0.5, 1 << 32} {
+		if b.Fits(f) {
+			t.Errorf("%v fits into 32 bits", f)
+		}
+	}
+}
