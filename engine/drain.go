@@ -26,9 +26,7 @@ const (
 func (e *Engine) Drain(on func(string)) (cut []string) {
 	e.draining.Store(true)
 	deadline := time.Now().Add(e.Limits().DrainTime)
-	for _, p := range e.Ports() {
-		p.close()
-	}
+	e.closePorts()
 	if n := e.pool.close(); n > 0 {
 		e.log.Warn("tasks that were to run later are dropped", "tasks", n)
 	}
@@ -219,9 +217,7 @@ func ofSession(id SessionID) string {
 // many fibers did not come to an end.
 func (e *Engine) Stop() (left int) {
 	e.draining.Store(true)
-	for _, p := range e.Ports() {
-		p.close()
-	}
+	e.closePorts()
 	end := time.Now().Add(drainGrace)
 	for {
 		var n atomic.Int64

@@ -27,7 +27,9 @@ type Engine struct {
 	resizing atomic.Bool
 	control  *Loop
 
-	portsMu    sync.Mutex
+	portsMu    sync.Mutex // guards the next three
+	nextPort   int
+	closers    []*time.Timer // close the sessions of removed ports
 	ports      []*Port
 	sessions   registry
 	open       atomic.Int64
@@ -113,50 +115,6 @@ func New(o Options, h Handler) (*Engine, error) {
 	e.background.Add(1)
 	go e.watchdog()
 	return e, nil
-}
-
-// Listen binds every declared port, or none. Clients wait in the kernel until
-// Accept.
-func (e *Engine) Listen() error {
-	e.portsMu.Lock()
-	defer e.portsMu.Unlock()
-	var faults []error
-	for _, want := range e.opts.Ports {
-		p, err := listen(e, want)
-		if err != nil {
-			faults = append(faults, err)
-			continue
-		}
-		p.index = len(e.ports)
-		e.ports = append(e.ports, p)
-	}
-	if len(faults) > 0 {
-		for _, p := range e.ports {
-			p.close()
-		}
-		e.ports = nil
-		return errors.Join(faults...)
-	}
-	e.checkDescriptors()
-	for _, socket := range Unclaimed() {
-		e.log.Warn("a socket that systemd has passed is no port of this server: its clients wait in vain", "socket", socket)
-	}
-	return nil
-}
-
-// Accept lets clients in.
-func (e *Engine) Accept() {
-	for _, p := range e.Ports() {
-		p.running.Store(true)
-		go p.run()
-	}
-}
-
-// Ports are the ports that listen, in the order in which they were declared.
-func (e *Engine) Ports() []*Port {
-	e.portsMu.Lock()
-	defer e.portsMu.Unlock()
-	return append([]*Port(nil), e.ports...)
 }
 
 // Limits are the limits in force.

@@ -4,7 +4,7 @@ package engine
 // goes to onClose, the log and the counters.
 type Reason uint8
 
-// The reasons. Those up to SendfileFailed reach onClose; the last three are
+// The reasons. Those up to PortRemoved reach onClose; the last three are
 // refusals before onConnect and reach only the log and the counters.
 const (
 	NoReason         Reason = iota
@@ -23,6 +23,7 @@ const (
 	TimeoutIdle             // nothing came and nothing left for max_idle_time
 	SlowReader              // the peer took none of its output for max_idle_time
 	SendfileFailed          // a file could not be sent to its end
+	PortRemoved             // its port was removed, and port_drain_time is over
 	MaxConnection           // refused: max_connection sessions are open
 	OutOfDescriptors        // refused or delayed: no file descriptor left
 	ShuttingDown            // refused: the server is stopping
@@ -36,6 +37,7 @@ var reasonNames = [numReasons]string{
 	ShutdownReason: "shutdown",
 	ReadError:      "read_error", WriteError: "write_error",
 	TimeoutHeartbeat: "timeout_heartbeat", TimeoutIdle: "timeout_idle", SlowReader: "slow_reader", SendfileFailed: "sendfile_failed",
+	PortRemoved:   "port_removed",
 	MaxConnection: "max_connection", OutOfDescriptors: "out_of_descriptors", ShuttingDown: "shutting_down",
 }
 

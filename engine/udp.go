@@ -66,6 +66,7 @@ type packetCounts struct {
 	tooLarge atomic.Uint64
 	peerFull atomic.Uint64
 	closed   atomic.Uint64 // kernel's drops of ports that are no more
+	gone     atomic.Uint64 // packets that such ports have read
 	log      limiter
 }
 
@@ -131,7 +132,7 @@ type PacketStats struct {
 }
 
 func (e *Engine) packetStats() (st PacketStats) {
-	st.KernelDrops = e.packets.closed.Load()
+	st.Packets, st.KernelDrops = e.packets.gone.Load(), e.packets.closed.Load()
 	st.PacketsTooLarge, st.PacketsPeerFull = e.packets.tooLarge.Load(), e.packets.peerFull.Load()
 	e.portsMu.Lock()
 	defer e.portsMu.Unlock()

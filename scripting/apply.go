@@ -1,21 +1,96 @@
 package scripting
 
-// apply puts the settings of g in force where they are not those of old. It
-// cannot fail: what could was refused, or bound, before anything moved. The
-// reloader's.
-func (h *Host) apply(old, g *Generation, diff []difference) {
-	g.bindPorts(old.ports)
+import (
+	"slices"
+
+	"swoon/engine"
+)
+
+// What a reload does with settings that are not what they were. Whatever can
+// fail is done, or bound, before anything moves.
+
+// apply puts the settings of g in force. It cannot fail. The reloader's.
+func (h *Host) apply(g *Generation, diff []difference) {
 	if len(diff) == 0 {
 		return
 	}
-	s := g.settings
-	h.engine.SetLimits(s.limits())
-	for i, p := range g.ports {
-		if err := p.Set(s.Ports[i].engineOptions()); err != nil {
-			h.log.Error("a port keeps its settings", "port", s.Ports[i].address(), "error", err)
+	h.engine.SetLimits(g.settings.limits())
+	if h.applied != nil {
+		h.applied(g.settings)
+	}
+}
+
+// portChange is what a reload does to the ports.
+type portChange struct {
+	all     []*engine.Port // of the new generation, in its order
+	added   []*engine.Port // of these, bound and not yet open
+	removed []*engine.Port
+}
+
+// preparePorts binds the ports that s has and old has not. The declared address
+// tells a port from others.
+func (h *Host) preparePorts(old *Generation, s *Settings) (c portChange, err error) {
+	have := map[string]*engine.Port{}
+	for i, p := range old.settings.Ports {
+		have[p.address()] = old.ports[i]
+	}
+	c.all = make([]*engine.Port, len(s.Ports))
+	for i, p := range s.Ports {
+		c.all[i] = have[p.address()]
+		delete(have, p.address())
+	}
+	for _, p := range old.ports {
+		for _, left := range have {
+			if left == p {
+				c.removed = append(c.removed, p)
+			}
 		}
 	}
-	if h.applied != nil {
-		h.applied(s)
+	for i, p := range s.Ports {
+		if c.all[i] != nil {
+			continue
+		}
+		if c.all[i], err = h.engine.BindPort(p.engineOptions(), c.removed); err != nil {
+			for _, p := range c.added {
+				h.engine.UnbindPort(p)
+			}
+			return portChange{}, err
+		}
+		c.added = append(c.added, c.all[i])
+	}
+	return c, nil
+}
+
+// tunePorts gives the ports that stay their new options, all of them or none.
+func (h *Host) tunePorts(c *portChange, s *Settings) error {
+	type undo struct {
+		p *engine.Port
+		o engine.PortOptions
+	}
+	var done []undo
+	for i, p := range c.all {
+		if slices.Contains(c.added, p) {
+			continue
+		}
+		before := *p.Options()
+		if err := p.Set(s.Ports[i].engineOptions()); err != nil {
+			for _, u := range done {
+				u.p.Set(u.o)
+			}
+			return err
+		}
+		done = append(done, undo{p, before})
+	}
+	return nil
+}
+
+// exchangePorts lets the clients of new ports in, and those of removed ones no
+// more. The new code is live.
+func (h *Host) exchangePorts(c *portChange, s *Settings) {
+	for _, p := range c.added {
+		h.engine.AddPort(p)
+	}
+	for _, p := range c.removed {
+		h.engine.RemovePort(p, s.PortDrain)
 	}
 }

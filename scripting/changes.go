@@ -50,7 +50,7 @@ func (a *Settings) changesTo(b *Settings) []difference {
 	for i, p := range b.Ports {
 		old := was[p.address()]
 		if old == nil {
-			list = append(list, difference{name: "listener", to: p.address(), fixed: "not in this version"})
+			list = append(list, difference{name: "listener", to: p.address()})
 			continue
 		}
 		delete(was, p.address())
@@ -63,7 +63,7 @@ func (a *Settings) changesTo(b *Settings) []difference {
 		}
 	}
 	for address := range was {
-		list = append(list, difference{name: "listener", from: address, fixed: "not in this version"})
+		list = append(list, difference{name: "listener", from: address})
 	}
 	sort.SliceStable(list, func(i, j int) bool { return list[i].String() < list[j].String() })
 	return list

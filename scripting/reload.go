@@ -195,6 +195,7 @@ type attempt struct {
 	old, g *Generation
 	diff   []difference
 	resize *engine.Resize // nil: the numbers of workers stay
+	ports  portChange
 	crew   []*engine.Loop // who gets an instance
 }
 
@@ -230,6 +231,9 @@ func (r *reloader) reload(req *reloadRequest) ReloadReport {
 		return a.failed("onWorkerStart", err)
 	}
 	r.restarts = 0
+	if err := h.tunePorts(&a.ports, a.g.settings); err != nil {
+		return a.failed("settings", err)
+	}
 	a.report.Warm = time.Since(a.report.At) - a.report.Build
 
 	r.phase = swapping
@@ -279,6 +283,9 @@ func (a *attempt) prepare() (err error) {
 		a.crew = h.engine.TaskWorkers()
 		return nil
 	}
+	if a.ports, err = h.preparePorts(a.old, s); err != nil {
+		return err
+	}
 	if s.Workers != len(h.engine.Workers()) || s.TaskWorkers != len(h.engine.TaskWorkers()) {
 		if a.resize, err = h.engine.Prepare(s.Workers, s.TaskWorkers); err != nil {
 			return err
@@ -297,6 +304,9 @@ func (a *attempt) undo() {
 	a.h.dropControl(a.g)
 	if a.resize != nil {
 		a.resize.Abort()
+	}
+	for _, p := range a.ports.added {
+		a.h.engine.UnbindPort(p)
 	}
 }
 
@@ -327,13 +337,15 @@ func (a *attempt) swap() {
 		return
 	}
 	h.reloadEvent(a.old.control, evBeforeReload, a.g.id, &a.report)
-	h.apply(a.old, a.g, a.diff)
+	a.g.bindPorts(a.ports.all)
+	h.apply(a.g, a.diff)
 	var leaving []*engine.Loop
 	if a.resize != nil {
 		a.resize.Commit()
 		leaving = a.resize.Leaving()
 	}
 	a.report.Draining = h.swap(a.old, a.g, leaving)
+	h.exchangePorts(&a.ports, a.g.settings)
 	h.limitDraining()
 }
 

@@ -31,6 +31,7 @@ type Settings struct {
 	MaxWait            time.Duration
 	DrainTime          time.Duration
 	ReloadAsync        bool
+	PortDrain          time.Duration
 	MaxCoroutine       int
 	TaskQueue          int
 	PacketQueue        int

@@ -62,6 +62,8 @@ var serverSettings = []setting{
 		doc: "seconds a shutdown waits for what is under way"},
 	{name: "reload_drain_time", def: "60", server: duration(func(s *Settings) *time.Duration { return &s.DrainTime }, 0.001, 86400),
 		doc: "seconds old code may go on after a reload"},
+	{name: "port_drain_time", def: "0", server: duration(func(s *Settings) *time.Duration { return &s.PortDrain }, 0, 86400*30),
+		doc: "seconds after which the sessions of a listener that a reload has removed are closed; 0: they stay"},
 	{name: "reload_async", def: "true", server: boolean(func(s *Settings) *bool { return &s.ReloadAsync }),
 		doc: "after a reload, let callbacks in flight finish on the old code; false: cancel them"},
 	{name: "max_coroutine", def: "100000", server: integer(func(s *Settings) *int { return &s.MaxCoroutine }, 1, 1<<24),

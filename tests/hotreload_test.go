@@ -22,12 +22,13 @@ import (
 // read as its documentation. Besides testscript's own commands they use:
 //
 //	serve [flags]           run app.lua and wait until it listens
-//	save FILE FROM          replace FILE by a copy of FROM, as an editor does
+//	save FILE FROM          replace FILE by a copy of FROM, as an editor does; $FREE is a free port
 //	signal USR1             send a signal to the server
 //	log REGEXP              wait for it in the log, behind what was found before
 //	out REGEXP              the same for what the script prints; ! means not there
 //	printed REGEXP          the same, wherever it stands
 //	say NAME TEXT           client NAME sends a line; it connects when first named
+//	dial NAME HOST PORT     client NAME connects there instead; ! means it cannot
 //	hear NAME REGEXP        the next line that client NAME gets must match
 //	until NAME TEXT REGEXP  say it again and again until the answer matches
 //	swarm N DEPTH           N clients keep DEPTH messages in flight each
@@ -54,6 +55,7 @@ func TestHotReload(t *testing.T) {
 					}
 					env.Setenv("RELOADS", reloads)
 					env.Setenv("MODE", s.mode)
+					env.Setenv("FREE", freePort(t))
 					p := &play{t: t, s: s, dir: env.WorkDir, clients: map[string]*client{}}
 					env.Values["play"] = p
 					env.Defer(p.end)
@@ -63,6 +65,16 @@ func TestHotReload(t *testing.T) {
 			})
 		})
 	}
+}
+
+// freePort is a port that nobody listens on now.
+func freePort(t *testing.T) string {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)
 }
 
 // oneByOne runs scripts one after the other: each loads the machine enough.
@@ -128,6 +140,7 @@ var playCommands = map[string]command{
 	"say": act(2, func(p *play, ts *testscript.TestScript, neg bool, args []string) {
 		p.client(ts, args[0]).say(args[1] + "\n")
 	}),
+	"dial":    act(3, (*play).dial),
 	"hear":    act(2, (*play).hear),
 	"until":   act(3, (*play).until),
 	"swarm":   act(-1, (*play).herd),
@@ -168,7 +181,21 @@ func (quiet) Cleanup(func()) {}
 func (p *play) save(ts *testscript.TestScript, neg bool, args []string) {
 	text, err := os.ReadFile(ts.MkAbs(args[1]))
 	ts.Check(err)
-	save(p.t, ts.MkAbs(args[0]), string(text))
+	save(p.t, ts.MkAbs(args[0]), strings.ReplaceAll(string(text), "$FREE", ts.Getenv("FREE")))
+}
+
+// dial connects a client to another port than the primary one.
+func (p *play) dial(ts *testscript.TestScript, neg bool, args []string) {
+	tcp, err := dialTCP(net.JoinHostPort(args[1], args[2]))
+	if neg {
+		if err == nil {
+			ts.Fatalf("somebody listens there")
+		}
+		return
+	}
+	ts.Check(err)
+	tcp.SetDeadline(time.Now().Add(10 * patience))
+	p.clients[args[0]] = &client{tcp, p.t, nil}
 }
 
 func (p *play) signal(ts *testscript.TestScript, neg bool, args []string) {
