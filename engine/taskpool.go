@@ -31,6 +31,8 @@ type taskPool struct {
 	expired atomic.Uint64
 	late    atomic.Uint64 // results that nobody waited for any more
 	lostN   atomic.Uint64 // dead that made room for others
+
+	strayLog limiter
 }
 
 // admission is a fiber that waits until its task finds room.
@@ -91,9 +93,13 @@ func (p *taskPool) push(t *Task) {
 	}
 }
 
-// settle brings the look without the lock and the alarm up to date. Under mu.
+// look brings the look without the lock up to date. It comes before a worker is
+// called: one that is about to rest looks once more. Under mu.
+func (p *taskPool) look() { p.queued.Store(int64(p.queue.Depth().Ready)) }
+
+// settle brings the look and the alarm up to date. Under mu.
 func (p *taskPool) settle() {
-	p.queued.Store(int64(p.queue.Depth().Ready))
+	p.look()
 	at := p.queue.Next()
 	if at == 0 || p.over || p.alarmAt != 0 && p.alarmAt <= at {
 		return // an alarm that rings too early only looks
@@ -149,6 +155,7 @@ func (p *taskPool) advance() (expired []*Task) {
 	expired = p.queue.Advance(nanotime())
 	if come := before - p.queue.Depth().Delayed; come > 0 {
 		p.flying.Add(int64(come)) // ready, or expired and not told yet
+		p.look()
 		p.callAll()
 	}
 	if len(expired) > 0 {
@@ -208,8 +215,8 @@ func (p *taskPool) forget(w Waiter) {
 
 // failed is for a task whose callback has: it runs again, or is dead.
 func (p *taskPool) failed(t *Task, fault *Errno) {
-	now := nanotime()
-	again := now + int64(t.Retry.wait(t.Tries))
+	id, try, wait := t.ID, t.Tries, t.Retry.wait(t.Tries)
+	again := nanotime() + int64(wait)
 	p.mu.Lock()
 	switch {
 	case t.Tries > t.Retry.Times, p.closed && fault.Name == ErrTaskCut.Name:
@@ -227,13 +234,11 @@ func (p *taskPool) failed(t *Task, fault *Errno) {
 			p.call(t.Dst)
 		}
 		p.mu.Unlock()
-		p.eng.log.Debug("a task has failed and runs again", "task", t.ID, "try", t.Tries, "in", t.Retry.wait(t.Tries), "why", fault.Text)
+		p.eng.log.Debug("a task has failed and runs again", "task", id, "try", try, "in", wait, "why", fault.Text)
 		return
 	}
-	lost := p.queue.Bury(t.dead(fault), p.eng.Limits().DeadTasks)
+	p.bury(t, fault)
 	p.mu.Unlock()
-	p.failedN.Add(1)
-	p.lostN.Add(uint64(lost))
 	p.answer(t, TaskResult{Err: fault, Last: true})
 }
 
@@ -274,7 +279,16 @@ func (p *taskPool) asker(t *Task) *Loop {
 	if t.Always || !t.Src.off.Load() {
 		return t.Src
 	}
-	return p.eng.heir(int(t.ID))
+	return p.stray(t)
+}
+
+// stray is the worker that hears of a task in place of one that has left.
+func (p *taskPool) stray(t *Task) *Loop {
+	l := p.eng.heir(int(t.ID))
+	if p.strayLog.allow() {
+		p.eng.log.Info("the worker that asked for a task has left: another one gets the result", "task", t.ID, "worker", l.ID())
+	}
+	return l
 }
 
 // PassResult gives what Finish was told on a loop that leaves, and has no use
@@ -283,20 +297,41 @@ func (e *Engine) PassResult(t *Task, r TaskResult) {
 	if r.Last {
 		e.pool.flying.Add(1)
 	}
-	e.pool.tell(e.heir(int(t.ID)), t, r)
+	e.pool.tell(e.pool.stray(t), t, r)
 }
 
 // resize says how many task workers there are from now on. Those that are new
-// must be able to run tasks. Any goroutine.
+// must be able to run tasks. Tasks for one that has left are for any; when there
+// is none left, what waits fails. Any goroutine.
 func (p *taskPool) resize(workers int) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.workers = workers
 	if moved := p.queue.Resize(workers); moved > 0 {
 		p.eng.log.Warn("tasks for task workers that have left go to any", "tasks", moved)
 	}
+	var stranded []*Task
+	if workers == 0 {
+		stranded = p.queue.Drop()
+		p.flying.Add(int64(len(stranded))) // the others fly already
+		for t := p.queue.Take(0); t != nil; t = p.queue.Take(0) {
+			stranded = append(stranded, t)
+		}
+		for _, t := range stranded {
+			p.bury(t, ErrNoTaskWorkers)
+		}
+	}
 	p.settle()
 	p.callAll()
+	p.mu.Unlock()
+	for _, t := range stranded {
+		p.answer(t, TaskResult{Err: ErrNoTaskWorkers, Last: true})
+	}
+}
+
+// bury keeps a task that has failed for good among the dead. Under mu.
+func (p *taskPool) bury(t *Task, fault *Errno) {
+	p.failedN.Add(1)
+	p.lostN.Add(uint64(p.queue.Bury(t.dead(fault), p.eng.Limits().DeadTasks)))
 }
 
 // close makes the pool wait for nothing that is put off: what is delayed is
@@ -388,7 +423,7 @@ func (e *Engine) Requeue(id uint64) error {
 		t.Dst = -1
 	}
 	if err := p.admit(t); err != nil {
-		p.queue.Bury(d, p.eng.Limits().DeadTasks)
+		p.queue.Bury(d, p.eng.Limits().DeadTasks) // it was there: there is room
 		return err
 	}
 	return nil

@@ -115,6 +115,9 @@ func (q *TaskMemory) enter(t *Task) {
 	q.seq++
 	t.seq, t.place = q.seq, inLane
 	q.ready++
+	if t.Dst >= len(q.own) {
+		t.Dst = -1 // that worker has left
+	}
 	q.lanesOf(t).push(t)
 	if t.Until > 0 {
 		q.wakeAt(t, t.Until)
@@ -122,7 +125,7 @@ func (q *TaskMemory) enter(t *Task) {
 }
 
 func (q *TaskMemory) lanesOf(t *Task) *lanes {
-	if t.Dst >= 0 && t.Dst < len(q.own) {
+	if t.Dst >= 0 {
 		return &q.own[t.Dst]
 	}
 	return &q.any

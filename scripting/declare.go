@@ -35,6 +35,11 @@ func (d *declaration) rows(t *lua.LTable, what, where string) (rows []given) {
 			d.fault(where, "%s: the name of a setting must be a string, not %s (%s)", what, k.Type(), show(k))
 			return
 		}
+		if t, isTable := v.(*lua.LTable); isTable {
+			if frozen, bad := Freeze(t, true); bad == nil {
+				v = frozen // other VMs look at it too
+			}
+		}
 		rows = append(rows, given{string(name), v, where})
 	})
 	sort.Slice(rows, func(i, j int) bool { return rows[i].name < rows[j].name })

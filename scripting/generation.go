@@ -30,6 +30,7 @@ type Generation struct {
 type seat struct {
 	live     *Instance
 	early    []engine.Waiter // fibers that wait for the first live instance
+	renewing bool            // a fresh VM of the same generation warms
 	draining map[*Instance]bool
 }
 

@@ -135,11 +135,11 @@ func portField(in *Instance, v any, name string) lua.LValue {
 		t := in.vm.State().NewTable()
 		if d.primary {
 			for name, v := range in.settings().Given {
-				t.RawSetString(name, v)
+				t.RawSetString(name, Thaw(in.vm.State(), v))
 			}
 		}
 		for _, g := range d.values {
-			t.RawSetString(g.name, g.value)
+			t.RawSetString(g.name, Thaw(in.vm.State(), g.value))
 		}
 		return t
 	case "connections":

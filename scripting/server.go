@@ -122,7 +122,7 @@ func (so *serverObject) changingFields() map[string]func(*lua.LState) lua.LValue
 			s := in.settings()
 			t := L.NewTable()
 			for name, v := range s.Given {
-				t.RawSetString(name, v)
+				t.RawSetString(name, Thaw(L, v))
 			}
 			t.RawSetString("worker_num", lua.LNumber(s.Workers))
 			t.RawSetString("task_worker_num", lua.LNumber(s.TaskWorkers))

@@ -19,6 +19,8 @@ func show(v lua.LValue) string {
 		return "(default)"
 	case lua.LString:
 		return strconv.Quote(string(x))
+	case *Table:
+		return showTable(x)
 	}
 	return v.String()
 }

@@ -1,6 +1,11 @@
 package scripting
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"sort"
+	"strings"
+
 	"swoon/engine"
 
 	lua "github.com/yuin/gopher-lua"
@@ -46,6 +51,28 @@ var taskSettings = []setting{
 		doc: "onTask(server, task) with an object instead of onTask(server, task_id, src_worker_id, data)"},
 	{name: "message_queue_size", def: "10000", server: integer(func(s *Settings) *int { return &s.MessageQueue }, 1, 1<<24),
 		doc: "messages to one worker that it has not handled; more are refused"},
+}
+
+// taskGrace is how many tasks more than task_max_request a VM runs.
+func (s *TaskSettings) taskGrace() int {
+	grace := s.MaxTasksGrace
+	if grace < 0 && s.MaxTasks > 10 {
+		grace = s.MaxTasks / 2
+	}
+	if grace <= 0 {
+		return 0
+	}
+	return 1 + rand.IntN(grace)
+}
+
+// showTable is a table of numbers as a script would write it.
+func showTable(t *Table) string {
+	var fields []string
+	for i, k := range t.keys {
+		fields = append(fields, fmt.Sprintf("%v = %v", k, t.vals[i]))
+	}
+	sort.Strings(fields)
+	return "{ " + strings.Join(fields, ", ") + " }"
 }
 
 // setTaskRetry is the setting task_retry.

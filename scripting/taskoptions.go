@@ -3,6 +3,7 @@ package scripting
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"swoon/engine"
@@ -161,7 +162,14 @@ func readRetry(v lua.LValue) (engine.Retry, error) {
 		r.Times = int(f)
 		return nil
 	}
-	t, isTable := v.(*lua.LTable)
+	if table, ok := v.(*lua.LTable); ok {
+		frozen, bad := Freeze(table, false)
+		if bad != nil {
+			return r, fmt.Errorf("%s", bad.Refuse("the table", "have", "in it"))
+		}
+		v = frozen
+	}
+	t, isTable := v.(*Table)
 	if !isTable {
 		if v == lua.LFalse {
 			return engine.Retry{}, nil
@@ -174,31 +182,38 @@ func readRetry(v lua.LValue) (engine.Retry, error) {
 		return r, nil
 	}
 	var err error
-	vm.Each(t, func(k, v lua.LValue) bool {
-		f, ok := number(v)
-		seconds := ok && f >= 0 && f <= maxTaskDelay
-		switch name := k.String(); name {
-		case "times":
+	for i, key := range t.keys {
+		name, _ := key.(string)
+		f, ok := t.vals[i].(float64)
+		v := lua.LNumber(f)
+		switch {
+		case name == "times" && ok:
 			err = times(v)
-		case "delay", "max":
-			if !seconds {
-				err = fmt.Errorf("%s must be a number of seconds, 0 to %d, not %s", name, int(maxTaskDelay), show(v))
-			} else if d := time.Duration(f * float64(time.Second)); name == "delay" {
+		case (name == "delay" || name == "max") && ok && f >= 0 && f <= maxTaskDelay:
+			d := time.Duration(f * float64(time.Second))
+			if name == "delay" {
 				r.First = d
 			} else {
 				r.Max = d
 			}
-		case "factor":
+		case name == "delay" || name == "max" || name == "times":
+			err = fmt.Errorf("%s must be a number of seconds, 0 to %d", name, int(maxTaskDelay))
+			if name == "times" {
+				err = fmt.Errorf("times must be a number of tries, 0 to %d", maxRetries)
+			}
+		case name == "factor":
 			if !ok || !(f >= 1 && f <= 1000) {
-				err = fmt.Errorf("factor must be a number, 1 to 1000, not %s", show(v))
+				err = fmt.Errorf("factor must be a number, 1 to 1000")
 			}
 			r.Factor = f
 		default:
-			err = fmt.Errorf("unknown field %s%s", show(k), didYouMean(name, []string{"times", "delay", "factor", "max"}))
+			err = fmt.Errorf("unknown field '%v'%s", key, didYouMean(name, []string{"times", "delay", "factor", "max"}))
 		}
-		return err == nil
-	})
-	if err == nil && r.Times == 0 && t.RawGetString("times") == lua.LNil {
+		if err != nil {
+			return r, err
+		}
+	}
+	if !slices.Contains(t.keys, any("times")) {
 		err = fmt.Errorf("the table has no field 'times'")
 	}
 	if r.Max > 0 && r.First > r.Max {

@@ -14,7 +14,7 @@ type taskState struct {
 	running []*taskRun        // on a task worker: what its fibers run
 	awaited map[*awaited]bool // callbacks of this VM for tasks that have not ended
 	served  int               // tasks that this VM has run
-	renew   int               // renew it when it has run so many; 0: never
+	renewAt int               // the VM is to be renewed when it has run so many
 }
 
 // awaited is a callback that a task was given; it needs the VM until the task
@@ -155,6 +155,7 @@ func (h *Host) Task(f *engine.Fiber, t *engine.Task) (result any, fault *engine.
 	}
 	run.end()
 	c.end()
+	in.wear()
 	if bad != nil {
 		err = &vm.Error{Message: "onTask: " + bad.message("result", "onFinish")}
 	}
@@ -167,6 +168,21 @@ func (h *Host) Task(f *engine.Fiber, t *engine.Task) (result any, fault *engine.
 	}
 	in.failed(f, evTask.String(), 0, err)
 	return nil, fault
+}
+
+// wear renews the VM of a task worker that has run task_max_request tasks.
+func (in *Instance) wear() {
+	n := in.settings().MaxTasks
+	if n == 0 || in.stage != live {
+		return
+	}
+	s := &in.tasks
+	if s.renewAt == 0 {
+		s.renewAt = n + in.settings().taskGrace()
+	}
+	if s.served >= s.renewAt && in.host.renew(in.loop, "task_max_request", nil) {
+		s.renewAt += n // if it fails, not again with the next task
+	}
 }
 
 // end closes a try.
