@@ -40,6 +40,9 @@ func sessionsThatFit() (sessions int, limit uint64) {
 // set the limits, and no reason not to start.
 func (e *Engine) checkDescriptors() {
 	want := e.Limits().MaxSessions
+	if want == DefaultMaxSessions {
+		return // nobody has asked for so many
+	}
 	if n, limit := sessionsThatFit(); n > 0 && n < want {
 		e.log.Warn("max_connection cannot be reached: the process may have too few descriptors (raise ulimit -n or LimitNOFILE=, or lower max_connection)",
 			"max_connection", want, "descriptors", limit, "sessions_that_fit", n)
