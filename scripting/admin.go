@@ -281,10 +281,12 @@ func Ask(c net.Conn, in *bufio.Reader, r AdminRequest, timeout time.Duration) (A
 		return AdminAnswer{}, err
 	}
 	c.SetWriteDeadline(time.Now().Add(adminPatience))
-	if _, err := c.Write(append(line, '\n')); err != nil {
-		return AdminAnswer{}, err
+	_, failed := c.Write(append(line, '\n'))
+	a, err := ReadAnswer(c, in, timeout) // also then: a refusal may have come before the question
+	if failed != nil && a.V == 0 {
+		return a, failed
 	}
-	return ReadAnswer(c, in, timeout)
+	return a, err
 }
 
 // ReadAnswer reads one more answer. A timeout of 0 waits without end.

@@ -97,7 +97,7 @@ func stop(l *link, timeout time.Duration, limited bool) error {
 	if !limited {
 		timeout = 2*time.Duration(a.Within*float64(time.Second)) + 30*time.Second
 	}
-	late := fmt.Errorf("the server (pid %d) has not ended within %v; it was asked to, and a SIGTERM now ends it at once", l.pid, timeout)
+	late := fmt.Errorf("the server (pid %d) has not ended within %v; it goes on stopping, see swoon status", l.pid, timeout)
 	end := time.Now().Add(timeout)
 	last, err := scripting.ReadAnswer(l, l.in, max(timeout, 1))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
