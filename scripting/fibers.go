@@ -129,6 +129,10 @@ func (in *Instance) FiberID() uint64 {
 	return in.loop.Current().ID()
 }
 
+// Running is the number of the running fiber, for what a module keeps for it;
+// other than FiberID it is not for the script.
+func (in *Instance) Running() uint64 { return in.loop.Current().ID() }
+
 // CancelFiber makes the wait that a fiber is in, and every later one, raise an
 // error. One that has not started yet never will.
 func (in *Instance) CancelFiber(L *lua.LState, id uint64) error {

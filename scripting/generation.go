@@ -23,6 +23,7 @@ type Generation struct {
 	slots     []int          // by the engine's number of a port: its place in ports
 	alive     atomic.Int32   // instances that have not closed
 	dropped   atomic.Bool    // given up: what has not begun to warm need not
+	wentLive  atomic.Bool    // some loop has switched to it
 }
 
 // seat is what a loop keeps for the host: who answers its events, and who is

@@ -50,25 +50,36 @@ func (in *Instance) metaOf(t *Type) *lua.LTable {
 		names = append(names, f.Name)
 	}
 	meta := L.NewTable()
-	meta.RawSetString("__index", L.NewFunction(func(L *lua.LState) int {
+	unknown := func(L *lua.LState) int {
 		name, ok := L.Get(2).(lua.LString)
 		if !ok {
 			L.Push(lua.LNil)
 			return 1
 		}
-		if fn := methods.RawGetString(string(name)); fn != lua.LNil {
-			L.Push(fn)
-			return 1
-		}
-		if t.Field != nil {
-			if v := t.Field(in, L.Get(1).(*lua.LUserData).Value, string(name)); v != nil {
-				L.Push(v)
-				return 1
-			}
-		}
 		vm.Raise(L, "a %s has no '%s'%s", t.Name, name, didYouMean(string(name), names))
 		return 0
-	}))
+	}
+	if t.Field == nil {
+		// A table in __index is looked into without a call.
+		behind := L.NewTable()
+		behind.RawSetString("__index", L.NewFunction(unknown))
+		methods.Metatable = behind
+		meta.RawSetString("__index", methods)
+	} else {
+		meta.RawSetString("__index", L.NewFunction(func(L *lua.LState) int {
+			if name, ok := L.Get(2).(lua.LString); ok {
+				if fn := methods.RawGetString(string(name)); fn != lua.LNil {
+					L.Push(fn)
+					return 1
+				}
+				if v := t.Field(in, L.Get(1).(*lua.LUserData).Value, string(name)); v != nil {
+					L.Push(v)
+					return 1
+				}
+			}
+			return unknown(L)
+		}))
+	}
 	meta.RawSetString("__newindex", L.NewFunction(func(L *lua.LState) int {
 		vm.Raise(L, "the fields of a %s cannot be set ('%s')", t.Name, L.Get(2).String())
 		return 0

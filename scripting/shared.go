@@ -51,11 +51,7 @@ type sharedAs struct {
 // generation asks and the object can adopt the change. Baton holder.
 func (in *Instance) Shared(L *lua.LState, kind, name string, spec Spec, create func() any) any {
 	key := sharedKey{kind, name}
-	live := uint64(0)
-	if g := in.host.gen.Load(); g != nil {
-		live = g.id
-	}
-	v, pending, fault := in.host.shared.find(key, sharedAs{spec: spec, where: place(L), gen: in.gen}, live, create)
+	v, pending, fault := in.host.shared.find(key, sharedAs{spec: spec, where: place(L), gen: in.gen}, create)
 	if fault != "" {
 		vm.Raise(L, "%s '%s': %s", kind, name, fault)
 	}
@@ -65,13 +61,13 @@ func (in *Instance) Shared(L *lua.LState, kind, name string, spec Spec, create f
 	return v
 }
 
-// find is Shared on the registry; live is the number of the live generation.
-// pending says that the declaration comes into force when its generation does.
-func (r *sharedObjects) find(key sharedKey, as sharedAs, live uint64, create func() any) (v any, pending bool, fault string) {
+// find is Shared on the registry. pending says that the declaration comes into
+// force when its generation goes live.
+func (r *sharedObjects) find(key sharedKey, as sharedAs, create func() any) (v any, pending bool, fault string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	o := r.at[key]
-	if o != nil && o.now.gen != as.gen && o.now.gen.id > live {
+	if o != nil && o.now.gen != as.gen && !o.now.gen.wentLive.Load() {
 		o = nil // made by a version of the script that never went live
 	}
 	if o == nil {
@@ -105,7 +101,7 @@ func (r *sharedObjects) find(key sharedKey, as sharedAs, live uint64, create fun
 			as.swap = swap
 		}
 	}
-	if as.gen.id > live {
+	if !as.gen.wentLive.Load() {
 		o.next = as
 		return o.value, as.swap != nil, ""
 	}

@@ -57,6 +57,7 @@ func (in *Instance) takeOver(before *Instance) { in.takeTimersOver(before) }
 // goLive starts what onWorkerStart has asked for.
 func (in *Instance) goLive() {
 	in.stage = live
+	in.gen.wentLive.Store(true)
 	for _, start := range in.held {
 		start()
 	}

@@ -31,7 +31,7 @@ function onWorkerStart(server, id)
 end`, [2]string{"worker_num", "1"})
 	s.Out.Wait(t, "with a colon")
 	for _, want := range []string{
-		"INFO+2 top level n=1 generation=1\nINFO+2 top level n=1 worker=0 generation=1\n",
+		"INFO+2 top level n=1 generation=1\n", "\nINFO+2 top level n=1 worker=0 generation=1\n",
 		"\nDEBUG d worker=0 generation=1\nINFO i 1=true a=x y b=2 worker=0 generation=1\nINFO+2 n worker=0 generation=1\nWARN w worker=0 generation=1\nWARN w2 worker=0 generation=1\nERROR e worker=0 generation=1\n",
 		"\nINFO 12 worker=0 generation=1\nINFO nil worker=0 generation=1\nINFO object worker=0 generation=1\n",
 		"\nINFO two\n    lines bad_name_=false deep={{{{{...}}}}} f=0.1 t={1, \"a b\", k={x=1.5}} worker=0 generation=1\n",

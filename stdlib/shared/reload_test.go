@@ -1,6 +1,7 @@
 package shared_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -82,4 +83,29 @@ function onReceive() end`, [2]string{"worker_num", "2"})
 	if err == nil || !strings.Contains(err.Error(), "shared.table 't': ttl is 1s here, but 0s at app.lua:5") {
 		t.Error(err)
 	}
+}
+
+// What a reload of the task workers alone has made is there for the next reload
+// of all.
+func TestReloadOfTaskWorkersAlone(t *testing.T) {
+	const script = `local shared = require "shared"
+@declare
+function onReceive() end
+function onTask() end
+function onWorkerStart(server, id) server:after(1, function() if made then print("@name", id, made:add()) end end) end`
+	text := func(name, declare string) string {
+		return strings.NewReplacer("@name", name, "@declare", declare).Replace(script)
+	}
+	s := scriptingtest.Serve(t, modules, text("one", ""), [2]string{"worker_num", "1"}, [2]string{"task_worker_num", "1"})
+	made := `local made = shared.atomic("made", 10)`
+	if err := os.WriteFile(s.Script, []byte(text("two", made)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.Host.Reload("test", true)
+	s.Out.Wait(t, "two\t1\t11\n")
+	if !s.Reload(text("three", made)) {
+		t.Fatal("refused")
+	}
+	s.Out.WaitCount(t, "three\t", 2)
+	s.Out.Wait(t, "\t13\n")
 }

@@ -54,7 +54,7 @@ func Acquire(in *scripting.Instance, L *lua.LState, what string, l *Lock, read b
 	if read && !l.rw {
 		vm.Raise(L, "%s: this lock is a mutex: declare it \"rw\" to lock it for reading", what)
 	}
-	me := &Owner{in, in.FiberID(), scripting.Place(L)}
+	me := &Owner{in, in.Running(), scripting.Place(L)}
 	g, ok := l.Try(me, read)
 	if !ok {
 		if had := l.Holds(me); had != nil {
@@ -104,7 +104,7 @@ func (l *Lock) die(o *Owner) {
 // Release gives l up.
 func Release(in *scripting.Instance, L *lua.LState, what string, l *Lock) int {
 	in.MustRun(L, what)
-	if !l.Unlock(&Owner{VM: in, Fiber: in.FiberID()}) {
+	if !l.Unlock(&Owner{VM: in, Fiber: in.Running()}) {
 		return in.Fail(L, errNotOwner)
 	}
 	in.NotAtEnd(l)
