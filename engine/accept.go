@@ -34,7 +34,9 @@ type Port struct {
 	running  atomic.Bool
 	done     chan struct{}
 
-	packets // of a port that takes packets
+	dispatch sync.Mutex // held while clients or packets go to workers
+	as       *Port      // whose they are as long as this port is only bound; under dispatch
+	packets             // of a port that takes packets
 }
 
 // retryAccept is how long a listener rests when there is no descriptor left.
@@ -49,7 +51,8 @@ func (p *Port) Declared() Listen { return p.declared }
 // FD is the number of the listening descriptor, for people.
 func (p *Port) FD() int { return p.fd }
 
-// Index is the port's place among those declared.
+// Index is the port's number: 0, 1, 2... in the order in which ports came. It
+// never changes, and is not given again when the port has gone.
 func (p *Port) Index() int { return p.index }
 
 // Options are the options in force.
@@ -138,7 +141,9 @@ func (p *Port) acceptAll(fd int) time.Duration {
 		conn, sa, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch err {
 		case nil:
-			e.admit(p, conn, sa)
+			p.dispatch.Lock()
+			e.admit(p.acting(), conn, sa)
+			p.dispatch.Unlock()
 		case unix.EAGAIN:
 			// Only now is the drought over: while others wait, each client that
 			// leaves lets one in, and that is not worth another line.

@@ -22,8 +22,9 @@ type Engine struct {
 	log     *slog.Logger
 
 	roster   atomic.Pointer[roster]
-	rosterMu sync.Mutex // taken to replace roster
-	past     counters   // of the loops that have ended; under rosterMu
+	rosterMu sync.Mutex   // taken to replace roster
+	handing  sync.RWMutex // held for reading while packets go to workers
+	past     counters     // of the loops that have ended; under rosterMu
 	resizing atomic.Bool
 	control  *Loop
 

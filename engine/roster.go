@@ -156,19 +156,14 @@ func (r *Resize) Commit() {
 	for _, l := range r.leaving {
 		l.off.Store(true)
 	}
-	ports := e.Ports()
-	for _, p := range ports {
-		p.dispatch.Lock() // no packet goes to a loop that leaves after this
-	}
+	e.handing.Lock()
 	e.changeRoster(func(next *roster) {
 		next.workers, next.tasks = r.workers, r.tasks
 		if e.opts.Mode == Base {
 			next.reactors = r.workers
 		}
 	})
-	for _, p := range ports {
-		p.dispatch.Unlock()
-	}
+	e.handing.Unlock() // no packet goes to a loop that leaves after this
 	for _, l := range r.tasks {
 		l.id.Store(int32(r.ID(l)))
 	}

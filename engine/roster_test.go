@@ -259,6 +259,25 @@ func TestLettersFindASessionThatMoved(t *testing.T) {
 			}
 		}
 		eventually(t, "onClose", func() bool { r, _ := reasons.Load(moved[0].ID()); return r == ServerClosed })
+		// Nor does it forgive a session that another worker has stopped reading.
+		s, worker := moved[1], e.Workers()[0]
+		onLoop(worker, func() {
+			s.lockIn()
+			s.pause, s.starved = pauseWorker, true
+			s.unlockIn()
+		})
+		onLoop(goner, func() {
+			goner.starved.list = append(goner.starved.list, s)
+			goner.feedStarved()
+		})
+		onLoop(worker, func() {
+			s.lockIn()
+			if s.pause != pauseWorker || !s.starved {
+				t.Error("the worker that left has a session read")
+			}
+			s.pause, s.starved = 0, false
+			s.unlockIn()
+		})
 		ran := make(chan bool, 1)
 		goner.Call(func() { ran <- true })
 		from(t, ran)

@@ -55,10 +55,11 @@ type packets struct {
 	room      chan struct{} // cap 1: a worker's queue has room again
 	users     atomic.Int64  // packets not yet handled, and 1 for the port itself
 	left      atomic.Bool   // the port's own use has been given up
-	dispatch  sync.Mutex    // held while packets go to workers
 	sending   sync.RWMutex  // held for reading while somebody sends
 	open      bool          // under sending
 	readCount atomic.Uint64
+	sweep     atomic.Bool // once closed, what lies in the kernel is read still
+	told      uint64      // drops that are counted as a closed port's; under sending
 }
 
 // packetCounts are what becomes of packets, for the whole engine.
@@ -66,7 +67,7 @@ type packetCounts struct {
 	tooLarge atomic.Uint64
 	peerFull atomic.Uint64
 	closed   atomic.Uint64 // kernel's drops of ports that are no more
-	gone     atomic.Uint64 // packets that such ports have read
+	gone     uint64        // packets that such ports have read; under portsMu
 	log      limiter
 }
 
@@ -103,7 +104,7 @@ func (p *Port) release() {
 		return
 	}
 	p.open = false
-	p.eng.packets.closed.Add(p.drops())
+	p.eng.packets.closed.Add(p.drops() - p.told)
 	p.file.Close()
 	p.giveBack()
 }
@@ -122,6 +123,21 @@ func (p *Port) drops() uint64 {
 	return uint64(info[skMeminfoDrops])
 }
 
+// leave keeps the numbers of a port that is no more. Under portsMu.
+func (c *packetCounts) leave(p *Port) {
+	if !p.kind.Packets() {
+		return
+	}
+	c.gone += p.readCount.Load()
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	if p.open {
+		n := p.drops()
+		c.closed.Add(n - p.told)
+		p.told = n
+	}
+}
+
 // PacketStats count what becomes of packets.
 type PacketStats struct {
 	Packets         uint64 // read
@@ -132,16 +148,16 @@ type PacketStats struct {
 }
 
 func (e *Engine) packetStats() (st PacketStats) {
-	st.Packets, st.KernelDrops = e.packets.gone.Load(), e.packets.closed.Load()
 	st.PacketsTooLarge, st.PacketsPeerFull = e.packets.tooLarge.Load(), e.packets.peerFull.Load()
 	e.portsMu.Lock()
 	defer e.portsMu.Unlock()
+	st.Packets, st.KernelDrops = e.packets.gone, e.packets.closed.Load()
 	for _, p := range e.ports {
 		if p.kind.Packets() {
 			st.Packets += p.readCount.Load()
 			p.sending.RLock()
 			if p.open {
-				st.KernelDrops += p.drops()
+				st.KernelDrops += p.drops() - p.told
 			}
 			p.sending.RUnlock()
 		}
@@ -168,8 +184,11 @@ func (p *Port) receive() {
 			return errno != unix.EAGAIN
 		})
 		switch {
-		case err != nil:
-			return // closed
+		case err != nil: // closed
+			if p.sweep.Load() {
+				r.last()
+			}
+			return
 		case errno != 0:
 			// Something that was sent before did not arrive: of no interest here.
 			if errno != unix.EINTR && errno != unix.ECONNREFUSED {
@@ -184,6 +203,26 @@ func (p *Port) receive() {
 				return
 			}
 		}
+	}
+}
+
+// last reads what lies in the kernel. There is no end to it while packets come,
+// so it takes no more than a socket's buffer holds.
+func (r *reader) last() {
+	p := r.port
+	size := 0
+	p.raw.Control(func(fd uintptr) { size, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF) })
+	for size > 0 {
+		var n int
+		var errno unix.Errno
+		if err := p.raw.Control(func(fd uintptr) { n, errno = r.read(int(fd)) }); err != nil || errno != 0 {
+			return
+		}
+		for i := range n {
+			size -= int(r.heads[i].n) + 1
+		}
+		r.hand(n)
+		r.forget()
 	}
 }
 
@@ -248,7 +287,9 @@ func (r *reader) hand(n int) {
 	p.readCount.Add(uint64(n))
 	p.dispatch.Lock()
 	defer p.dispatch.Unlock()
-	workers := e.roster.Load().workers
+	e.handing.RLock()
+	defer e.handing.RUnlock()
+	workers, as := e.roster.Load().workers, p.acting()
 	for i := range n {
 		h := &r.heads[i]
 		size, named, whole := int(h.n), h.Namelen, h.Flags&unix.MSG_TRUNC == 0
@@ -261,12 +302,12 @@ func (r *reader) hand(n int) {
 			continue
 		}
 		pkt := packetPool.Get().(*Packet)
-		pkt.Data, pkt.From, pkt.Port, pkt.At = string(r.mem[i*MaxPacket:i*MaxPacket+size]), from, p, now
+		pkt.Data, pkt.From, pkt.Port, pkt.At = string(r.mem[i*MaxPacket:i*MaxPacket+size]), from, as, now
 		r.add(workerOf(from, workers), pkt)
 	}
 	for i := range r.lists {
 		l := &r.lists[i]
-		p.use(len(l.list))
+		as.use(len(l.list))
 		l.to.parcels.queued.Add(int64(len(l.list)))
 		l.to.parcels.bytes.Add(l.bytes)
 		l.to.post(func(m *letters) { m.packets = append(m.packets, l.list...) })
@@ -302,14 +343,7 @@ func workerOf(from Peer, workers []*Loop) *Loop {
 // false when the port is closed.
 func (r *reader) awaitRoom() bool {
 	p := r.port
-	defer func() {
-		for i := range r.lists {
-			r.lists[i].to, r.lists[i].bytes = nil, 0
-			clear(r.lists[i].list)
-			r.lists[i].list = r.lists[i].list[:0]
-		}
-		r.lists = r.lists[:0]
-	}()
+	defer r.forget()
 	for i := range r.lists {
 		for w := r.lists[i].to; w.parcels.over(p.eng.Limits()); {
 			w.parcels.await(p)
@@ -322,6 +356,16 @@ func (r *reader) awaitRoom() bool {
 		}
 	}
 	return true
+}
+
+// forget drops the batch.
+func (r *reader) forget() {
+	for i := range r.lists {
+		r.lists[i].to, r.lists[i].bytes = nil, 0
+		clear(r.lists[i].list)
+		r.lists[i].list = r.lists[i].list[:0]
+	}
+	r.lists = r.lists[:0]
 }
 
 // peerAt reads the sender of a packet.
