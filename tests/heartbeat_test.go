@@ -83,9 +83,9 @@ func TestWhoIsSpared(t *testing.T) {
 				end
 				function onReceive(server, fd, reactor_id, data)
 				  if data == "end" then
+				    print("spared until now", server:exists(1), server:exists(2), server:exists(3))
 				    assert(server:protect(2, false))
 				    assert(server:resume(3))
-				    print("spared until now", server:exists(1), server:exists(2), server:exists(3))
 				  end
 				end
 				function onClose(server, fd, reactor_id, reason) print("gone", fd, reactor_id >= 0, reason) end`)

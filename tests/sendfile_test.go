@@ -245,7 +245,8 @@ func TestPauseAndConfirm(t *testing.T) {
 		other := sv.dial(t)
 		other.expect("hello")
 		other.say("resume 1")
-		sv.Out.wait(t, "resumed\ttrue\nfrom\t1\timpatient\n")
+		sv.Out.wait(t, "resumed\ttrue\n")
+		sv.Out.wait(t, "from\t1\timpatient\n")
 		for range 5 {
 			sv.Out.mu.Lock()
 			sv.Out.text.Reset()
