@@ -51,7 +51,7 @@ func TestEncodings(t *testing.T) {
 local all = {}
 for i = 0, 255 do all[i + 1] = string.char(i) end
 all = table.concat(all)
-for n = 0, 256 do
+for n = 0, 256, 5 do
   local s = all:sub(1, n)
   eq(crypto.hex_decode(crypto.hex_encode(s)), s)
   eq(crypto.base64_decode(crypto.base64_encode(s)), s)
@@ -84,7 +84,7 @@ local u = crypto.uuid4()
 assert(u:match("^%x%x%x%x%x%x%x%x%-%x%x%x%x%-4%x%x%x%-[89ab]%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"), u)
 assert(u ~= crypto.uuid4())
 local before, last = os.time(), ""
-for i = 1, 10000 do
+for i = 1, 2000 do
   u = crypto.uuid7()
   assert(u > last)
   last = u

@@ -214,7 +214,7 @@ type cell struct {
 
 // cells reads argument n, a table of columns.
 func cells(L *lua.LState, n int, what string) (list []cell) {
-	t, ok := L.Get(n).(*lua.LTable)
+	t, ok := scripting.ReadTable(L, L.Get(n))
 	if !ok {
 		vm.Raise(L, "bad argument #%d to '%s' (a table of columns expected, got %s)", n-1, what, L.Get(n).Type())
 	}

@@ -25,21 +25,21 @@ var Module = scripting.Module{
 			Name: "Server",
 			Params: []scripting.Param{{Name: "host", Type: "string?"}, {Name: "port", Type: "number?"},
 				{Name: "mode", Type: "any"}, {Name: "sock_type", Type: "any"}},
-			Doc: "The server of this script, with an address and a mode.",
-			Fn:  (*scripting.Instance).NewServer,
+			Doc: "The server of this script, with an address and a mode.", Returns: "server",
+			Fn: (*scripting.Instance).NewServer,
 		},
-		{Name: "version", Doc: "Swoon's version.", Fn: func(_ *scripting.Instance, L *lua.LState) int {
+		{Name: "version", Returns: "string", Doc: "Swoon's version.", Fn: func(_ *scripting.Instance, L *lua.LState) int {
 			L.Push(lua.LString(Version))
 			return 1
 		}},
-		{Name: "cpu_num", Doc: "How many processors there are.", Fn: func(_ *scripting.Instance, L *lua.LState) int {
+		{Name: "cpu_num", Returns: "number", Doc: "How many processors there are.", Fn: func(_ *scripting.Instance, L *lua.LState) int {
 			L.Push(lua.LNumber(runtime.NumCPU()))
 			return 1
 		}},
-		{Name: "get_local_ip", Doc: "The IPv4 address of each interface but loopback, by name.", Fn: localIP},
+		{Name: "get_local_ip", Returns: "table", Doc: "The IPv4 address of each interface but loopback, by name.", Fn: localIP},
 		{
 			Name: "strerror", Params: []scripting.Param{{Name: "errno", Type: "number"}},
-			Doc: "The system's text for an error number.",
+			Returns: "string", Doc: "The system's text for an error number.",
 			Fn: func(_ *scripting.Instance, L *lua.LState) int {
 				L.Push(lua.LString(syscall.Errno(L.CheckInt(1)).Error()))
 				return 1

@@ -77,7 +77,7 @@ var tableType = &scripting.Type{
 		method("column", []scripting.Param{{Name: "name", Type: "string"}, {Name: "type", Type: "any"}, {Name: "size", Type: "number?"}}, "boolean",
 			"Declare a column before create: TYPE_INT, TYPE_FLOAT, or TYPE_STRING with the most bytes it may hold.", addColumn),
 		method("create", nil, "boolean", "The columns are complete: make the table, or find it as another worker made it.", create),
-		method("set", []scripting.Param{key, {Name: "row", Type: "table"}}, "boolean, string?, string?",
+		method("set", []scripting.Param{key, {Name: "row", Type: "any"}}, "boolean, string?, string?",
 			"Store a row: columns that it does not name keep what they have. Fails with value_too_long for a string that its column cannot hold; other wrong values raise.",
 			func(in *scripting.Instance, L *lua.LState, s *swooleTable, what string) int {
 				return shared.SetRow(in, L, s.ready(in, L, what), what, textKey(L), table.Usual)

@@ -151,7 +151,7 @@ func TestStorm(t *testing.T) {
 					defer wg.Done()
 					defer stop.Add(1)
 					r := rand.New(rand.NewPCG(uint64(g), 2))
-					for range 5000 {
+					for range 2000 {
 						k := text(fmt.Sprint(r.IntN(500)))
 						switch r.IntN(8) {
 						case 0:
@@ -200,7 +200,7 @@ func TestBytesBalance(t *testing.T) {
 		go func() {
 			defer wg.Done()
 			k := text(fmt.Sprint("key ", g))
-			for range 50_000 {
+			for range 20_000 {
 				x.Put(k, lua.LTrue, Usual)
 				x.Delete(k)
 			}
