@@ -245,13 +245,8 @@ func (h *Host) replace(f *engine.Fiber, old *Instance, why string) {
 		return
 	}
 	in := h.newInstance(old.gen, l)
-	in.number = old.number
-	in.server.setFixed()
-	for i, other := range old.gen.instances {
-		if other == old {
-			old.gen.instances[i] = in
-		}
-	}
+	in.follow(old)
+	in.takeTimersOver(old)
 	seatOf(l).live = in
 	if err := in.runTop(); err != nil {
 		in.failed(f, "top level", 0, err)

@@ -74,7 +74,7 @@ func (h *Host) begin(g *Generation, crew []*engine.Loop) <-chan *vm.Error {
 				return
 			}
 			in := h.newInstance(g, l)
-			in.number = first + i
+			in.number, in.place = first+i, i
 			in.server.setFixed()
 			g.instances[i] = in
 			err = in.warm(f)

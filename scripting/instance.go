@@ -44,6 +44,7 @@ type Instance struct {
 	fibers map[uint64]*fiberState // those whose id the script knows
 
 	number  int        // worker id; -1 in the control VM
+	place   int        // among the instances of its generation; -1 for the control VM
 	id      lua.LValue // the same, boxed once
 	reactor []lua.LValue
 
@@ -91,7 +92,7 @@ func (c *call) Where() string {
 
 // newInstance makes a VM with Swoon's globals and modules, nothing run yet.
 func (h *Host) newInstance(g *Generation, l *engine.Loop) *Instance {
-	in := &Instance{host: h, gen: g, loop: l, number: -1, timers: newTimers()}
+	in := &Instance{host: h, gen: g, loop: l, number: -1, place: -1, timers: newTimers()}
 	g.alive.Add(1)
 	o := vm.Options{Host: in, Script: h.script, Args: h.args, Loader: g.loader, Dir: g.loader.Dir(), Interrupt: h.controlWord}
 	if l != nil {

@@ -42,11 +42,7 @@ func (h *Host) renew(l *engine.Loop, why string, ended func(ok bool)) bool {
 			in.drain(errDiscarded)
 			return
 		}
-		for i, other := range old.gen.instances {
-			if other == old {
-				old.gen.instances[i] = in
-			}
-		}
+		in.follow(old)
 		s.live = in
 		in.takeOver(old)
 		old.drain(errRenewed)
@@ -54,4 +50,13 @@ func (h *Host) renew(l *engine.Loop, why string, ended func(ok bool)) bool {
 		h.log.Info("a worker has a fresh VM", "worker", in.number, "why", why)
 	})
 	return true
+}
+
+// follow takes the place of another VM of the same worker and generation.
+func (in *Instance) follow(old *Instance) {
+	in.number, in.place = old.number, old.place
+	in.server.setFixed()
+	if in.place >= 0 {
+		in.gen.instances[in.place] = in
+	}
 }

@@ -15,8 +15,12 @@ import (
 // How a script says when and how often a task runs: the options of server:task,
 // and the setting task_retry.
 
-// taskOptionNames are the options of server:task and its kin.
-var taskOptionNames = []string{"dst", "callback", "wait", "priority", "delay", "deadline", "retry"}
+// taskOptionNames are the options of a task; askOptionNames are those that only
+// what goes on at once has.
+var (
+	taskOptionNames = []string{"dst", "priority", "delay", "deadline", "retry"}
+	askOptionNames  = []string{"callback", "wait"}
+)
 
 // What options may be.
 const (
@@ -144,7 +148,11 @@ func (r *taskRequest) read(L *lua.LState, t *lua.LTable, takesCallback bool) {
 			}
 			r.Retry = retry
 		default:
-			vm.Raise(L, "%s: unknown option %s%s", r.what, show(k), didYouMean(string(name), taskOptionNames))
+			names := taskOptionNames
+			if takesCallback {
+				names = slices.Concat(names, askOptionNames)
+			}
+			vm.Raise(L, "%s: unknown option %s%s", r.what, show(k), didYouMean(string(name), names))
 		}
 		return true
 	})

@@ -2,6 +2,8 @@ package tests
 
 import (
 	"fmt"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -243,4 +245,68 @@ end`)
 			}
 		}
 	})
+}
+
+// The first task server of Swoole's tutorials, and what it prints.
+func TestTaskServerScript(t *testing.T) {
+	everyMode(t, func(t *testing.T, s setup) {
+		s.flags, s.args = []string{"--set", "task_worker_num=3"}, []string{"2", "0.05"}
+		path, err := filepath.Abs("../scripts/task_server.lua")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sv := serveFile(t, s, path)
+		sv.Out.wait(t, " onStart\n")
+		c := sv.dial(t)
+		c.say("12345")
+		if got := c.take(len("Data in Task 0")); got != "Data in Task 0" {
+			t.Errorf("the client got %q", got)
+		}
+		sv.Out.wait(t, "Result: Task 0's result\n")
+		got := regexp.MustCompile(`(?m)^.* onStart$`).ReplaceAllString(sv.Out.String(), "1.9.0 onStart")
+		got = regexp.MustCompile(`from Worker \d+`).ReplaceAllString(got, "from Worker 3")
+		// The task may begin before the worker has had time for its next line.
+		const goesOn = "Continue Handle Worker\n"
+		begun := "Get Message From Client 1:12345\n"
+		got = strings.Replace(strings.Replace(got, goesOn, "", 1), begun, begun+goesOn, 1)
+		const want = `1.9.0 onStart
+1Client Connect.
+Get Message From Client 1:12345
+Continue Handle Worker
+This Task 0 from Worker 3
+Data: {"fd":1}
+Task 0 Handle 0 times...
+Task 0 Handle 1 times...
+Task 0 finish
+Result: Task 0's result
+`
+		if got != want {
+			t.Errorf("got:\n%s", got)
+		}
+		if i := strings.Index(sv.Out.String(), goesOn); i > strings.Index(sv.Out.String(), "Task 0 Handle 0") {
+			t.Errorf("the worker waited for the task:\n%s", sv.Out)
+		}
+		c.Close()
+		sv.Out.wait(t, "Client Close.\n")
+	})
+}
+
+// Two tasks of the same server run at one time, while the worker answers.
+func TestTaskServerScriptRunsSeveralAtOnce(t *testing.T) {
+	path, err := filepath.Abs("../scripts/task_server.lua")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sv := serveFile(t, setup{mode: "base", workers: 1, args: []string{"100", "0.05"}}, path)
+	c := sv.dial(t)
+	c.say("one")
+	sv.Out.wait(t, "This Task 0 ")
+	c.say("two")
+	sv.Out.wait(t, "Task 0 Handle 1 times")
+	sv.Out.wait(t, "Task 1 Handle 1 times")
+	if strings.Contains(sv.Out.String(), "finish") {
+		t.Errorf("one after the other:\n%s", sv.Out)
+	}
+	sv.Out.wait(t, "Result: Task 0's result\n")
+	sv.Out.wait(t, "Result: Task 1's result\n")
 }
