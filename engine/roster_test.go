@@ -283,6 +283,10 @@ func TestLettersFindASessionThatMoved(t *testing.T) {
 		from(t, ran)
 		eventually(t, "it rests", func() bool { return goner.state.Load() == idle })
 		goner.goroutines.Wait()
+		eventually(t, "all is counted", func() bool { return e.Stats(nil).Closed == 1 })
+		if st := e.Stats(nil); st.Requests != 4 {
+			t.Errorf("%d requests, want 4: a loop was counted twice", st.Requests)
+		}
 		if n := countOf(&reasons); n != 1 {
 			t.Errorf("%d sessions were closed", n)
 		}
@@ -445,6 +449,45 @@ func TestMessagesAndPacketsOfAWorkerThatLeaves(t *testing.T) {
 	})
 }
 
+// A session that was on its way to a worker when that left is passed on.
+func TestSessionOnItsWayIsPassedOn(t *testing.T) {
+	for _, moved := range []bool{false, true} {
+		e, addr := serve(t, Options{Workers: 2}, &funcs{receive: echo})
+		c := dial(t, addr)
+		write(t, c, "1")
+		expect(t, c, "1")
+		s := e.Sessions(0, 0)[0]
+		goner, other := s.Worker(), e.Workers()[1]
+		if goner == other {
+			other = e.Workers()[0]
+		}
+		onLoop(goner, func() { // as if it had not come yet
+			s.mu.Lock()
+			goner.unseat(s)
+			s.coming = true
+			s.mu.Unlock()
+		})
+		e.changeRoster(func(next *roster) { next.workers, next.reactors = []*Loop{other}, []*Loop{other} })
+		goner.off.Store(true)
+		onLoop(goner, goner.Leave)
+		e.Retire(goner)
+		if gone(e, goner) || s.Worker() != goner {
+			t.Error("it moved before it had come")
+		}
+		goner.post(func(m *letters) {
+			if moved {
+				m.moves = append(m.moves, s)
+			} else {
+				m.adopts = append(m.adopts, s)
+			}
+		})
+		eventually(t, "it moves", func() bool { return s.Worker() == other })
+		write(t, c, "2")
+		expect(t, c, "2")
+		eventually(t, "the loop is gone", func() bool { return gone(e, goner) })
+	}
+}
+
 // Tasks that wait for one worker are for any when it leaves, in their order;
 // a result whose asker has left goes to another worker, unless something waits
 // for it there.
@@ -498,6 +541,11 @@ func TestTasksOfAWorkerThatLeaves(t *testing.T) {
 	}
 	for _, l := range r.Leaving() {
 		onLoop(l, l.Leave)
+	}
+	// What was sent to it before it left comes to its turn only now.
+	e.pool.tell(src, &Task{Src: src, ID: 77}, TaskResult{Value: 1})
+	if l, task := from(t, at), from(t, results); l == src || task.ID != 77 {
+		t.Errorf("the result of task %d came to worker %d", task.ID, l.ID())
 	}
 	door.open()
 	for range 7 {
