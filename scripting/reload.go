@@ -339,12 +339,7 @@ func (a *attempt) swap() {
 	h.reloadEvent(a.old.control, evBeforeReload, a.g.id, &a.report)
 	a.g.bindPorts(a.ports.all)
 	h.apply(a.g, a.diff)
-	var leaving []*engine.Loop
-	if a.resize != nil {
-		a.resize.Commit()
-		leaving = a.resize.Leaving()
-	}
-	a.report.Draining = h.swap(a.old, a.g, leaving)
+	a.report.Draining = h.swap(a.old, a.g, a.resize)
 	h.exchangePorts(&a.ports, a.g.settings)
 	h.limitDraining()
 }

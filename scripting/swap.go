@@ -1,6 +1,7 @@
 package scripting
 
 import (
+	"slices"
 	"time"
 
 	"swoon/engine"
@@ -18,8 +19,10 @@ const maxDraining = 8
 
 // swap makes g the live generation on the loops it was made for, and lets what
 // was live there drain. The control VM goes first, so that a message never
-// meets code newer than it. It returns how many callbacks go on on old code.
-func (h *Host) swap(old, g *Generation, leaving []*engine.Loop) (draining int) {
+// meets code newer than it. With other numbers of workers, the added ones come
+// next, before any session can, and what leaves comes last; then the sessions
+// are spread. It returns how many callbacks go on on old code.
+func (h *Host) swap(old, g *Generation, resize *engine.Resize) (draining int) {
 	h.lastGen = g.id
 	if old != nil {
 		c := h.engine.Control()
@@ -31,7 +34,7 @@ func (h *Host) swap(old, g *Generation, leaving []*engine.Loop) (draining int) {
 			old.control.drain(errReplaced)
 		})
 	}
-	for i, l := range g.crew {
+	exchange := func(i int, l *engine.Loop) {
 		in := g.instances[i]
 		h.onLoop(l, func() {
 			s := seatOf(l)
@@ -45,8 +48,28 @@ func (h *Host) swap(old, g *Generation, leaving []*engine.Loop) (draining int) {
 			in.goLive()
 		})
 	}
+	var added, leaving []*engine.Loop
+	if resize != nil {
+		added, leaving = resize.Added(), resize.Leaving()
+	}
+	for i, l := range g.crew {
+		if slices.Contains(added, l) {
+			exchange(i, l)
+		}
+	}
+	if resize != nil {
+		resize.Commit()
+	}
+	for i, l := range g.crew {
+		if !slices.Contains(added, l) {
+			exchange(i, l)
+		}
+	}
 	for _, l := range leaving {
 		h.onLoop(l, func() { draining += h.leave(l) })
+	}
+	if resize != nil {
+		h.engine.Spread()
 	}
 	return draining
 }
