@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what `make test` needs beyond Go: a C compiler (the race detector is
-# linked by it), Lua 5.1 (scripts are held against the reference) and OpenBSD
-# netcat (the examples are talked to as a reader would). Says nothing when all
-# of it is there.
+# linked by it), Lua 5.1 and PHP (scripts and the php module are held against
+# the originals), OpenBSD netcat and socat (the examples are talked to as a
+# reader would), git, vim and ed (what they do to files is a reload). Says
+# nothing when all of it is there.
 set -euo pipefail
 
 missing=()
@@ -18,6 +19,11 @@ c_compiler() { echo 'int main(void) { return 0; }' | cc -x c -o /dev/null -; }
 
 need lua5.1 command -v lua5.1
 need netcat-openbsd openbsd_nc
+need php-cli command -v php
+need git command -v git
+need vim command -v vim
+need ed command -v ed
+need socat command -v socat
 need gcc command -v cc
 if [[ ! " ${missing[*]-} " == *" gcc "* ]]; then need libc6-dev c_compiler; else missing+=(libc6-dev); fi
 
