@@ -50,15 +50,15 @@ type Param struct {
 func bind(in *Instance, what string, first int, params []Param, fn func(*Instance, *lua.LState) int) lua.LGFunction {
 	return func(L *lua.LState) int {
 		for i, p := range params {
-			if p.Type == "any" || p.Name == "..." {
+			want, optional := strings.CutSuffix(p.Type, "?")
+			if want == "any" || p.Name == "..." {
 				continue
 			}
 			v := L.Get(first + i)
-			want, optional := strings.CutSuffix(p.Type, "?")
 			if v == lua.LNil && optional || v.Type().String() == want {
 				continue
 			}
-			if _, isNumber := number(v); want == "number" && isNumber {
+			if _, isNumber := Number(v); want == "number" && isNumber {
 				continue // a string that is a number, as everywhere in Lua
 			}
 			if want == "string" && v.Type() == lua.LTNumber {

@@ -77,7 +77,7 @@ func (b *page) function(level, prefix string, f scripting.Func) {
 	b.line("")
 	var kinds []string
 	for _, p := range f.Params {
-		if p.Name != "..." && p.Type != "any" {
+		if p.Name != "..." && strings.TrimSuffix(p.Type, "?") != "any" {
 			kinds = append(kinds, "`"+p.Name+"` "+strings.TrimSuffix(p.Type, "?"))
 		}
 	}

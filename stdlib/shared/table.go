@@ -23,7 +23,7 @@ var tableType = &scripting.Type{
 		"Each call is one step: no other worker sees half of it.",
 	Methods: []scripting.Func{
 		{
-			Name: "get", Params: []scripting.Param{key, {Name: "field", Type: "any"}}, Returns: "any",
+			Name: "get", Params: []scripting.Param{key, {Name: "field", Type: "any?"}}, Returns: "any",
 			Doc: "The value under key, or only its field; nil if there is none. What comes out is a copy.", Fn: get,
 		},
 		{
@@ -65,7 +65,7 @@ var tableType = &scripting.Type{
 			Doc: "num, bytes, max_bytes, hits, misses, insert_count, update_count, delete_count, expired_count, evicted_count, watch_num.", Fn: tableStats,
 		},
 		{
-			Name: "watch", Params: []scripting.Param{{Name: "key", Type: "any"}, {Name: "callback", Type: "any"}}, Returns: "shared.watch",
+			Name: "watch", Params: []scripting.Param{{Name: "key", Type: "any"}, {Name: "callback", Type: "any?"}}, Returns: "shared.watch",
 			Doc: "Call callback(key, value, what) for every change of a key, or of all with watch(callback): what is set, del, expired or evicted, value what it is, or was until it went. " +
 				"The calls come in order, one at a time, as fibers of the VM that watches, and end with its generation or by stop(). " +
 				"At most 10000 changes wait; when more come, callback(nil, n, \"missed\") says how many were left out.", Fn: watch,
@@ -74,7 +74,7 @@ var tableType = &scripting.Type{
 	Meta: map[string]func(*scripting.Instance, *lua.LState) int{"__len": countKeys, "__pairs": iterate},
 }
 
-var counting = []scripting.Param{key, {Name: "column_or_n", Type: "any"}, {Name: "n_or_ttl", Type: "any"}, ttl}
+var counting = []scripting.Param{key, {Name: "column_or_n", Type: "any?"}, {Name: "n_or_ttl", Type: "number?"}, ttl}
 
 func newTable(in *scripting.Instance, L *lua.LState) int {
 	name := checkName(L, "shared.table")
