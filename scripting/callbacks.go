@@ -126,6 +126,12 @@ func (in *Instance) failed(f *engine.Fiber, what string, fd engine.SessionID, er
 		in.host.log.Debug("cancelled", "event", what, "at", fmt.Sprintf("%s:%d", err.File, err.Line), "why", c)
 		return
 	}
+	if in.lone != nil {
+		if in.lone.exits(err) {
+			return
+		}
+		in.lone.failed = true
+	}
 	in.logError(what, fd, err)
 	fn := in.on[evError]
 	if fn == nil || what == evError.String() || in.stage == dead {
@@ -223,6 +229,11 @@ func (h *Host) Panicked(f *engine.Fiber, value any, stack []byte) {
 	if c == nil || c.in.stage == dead || h.stopping.Load() {
 		return
 	}
+	if h.lone != nil {
+		h.lone.failed = true
+		h.RequestStop(1)
+		return
+	}
 	h.replace(f, c.in, fmt.Sprint(value))
 }
 
@@ -233,6 +244,7 @@ func (h *Host) replace(f *engine.Fiber, old *Instance, why string) {
 	old.gen.alive.Add(-1)
 	delete(seatOf(l).draining, old)
 	old.stopTimers()
+	old.closeKept()
 	l.CancelIf(errLost, func(f *engine.Fiber) bool {
 		c, ok := f.Data.(*call)
 		return ok && c.in == old

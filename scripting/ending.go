@@ -16,7 +16,8 @@ type fiberState struct {
 	endings []ending
 	joiners []*joining
 	yielded Waiter // of co.yield
-	dropped bool   // cancelled before it started
+	group   *fiberGroup
+	dropped bool // cancelled before it started
 }
 
 // ending is one thing to do when a fiber ends: fn of Go, or lua of the script.

@@ -76,26 +76,25 @@ func (in *Instance) start(L *lua.LState, name string, fn *lua.LFunction, args []
 	case engine.RootSession, engine.RootPacket, engine.RootTask, engine.RootFinish, engine.RootMessage:
 		root = f.Root()
 	}
-	var id uint64
+	st := &fiberState{in: in, group: groupOf(f)}
+	st.group.enter()
 	in.underWay++ // until it has ended, wherever it stands
 	p := in.park(L)
 	err := f.Go(root, func(child *engine.Fiber) {
-		id = child.ID()
-		in.body(child, name, fn, args, nil, done)
+		st.id = child.ID()
+		in.body(child, name, fn, args, st, done)
 	})
 	p.back()
 	if err != nil {
+		st.group.leave()
 		in.release()
 	}
-	return id, err
+	return st.id, err
 }
 
 // body is what a fiber of the script's own does, from beginning to end.
 func (in *Instance) body(f *engine.Fiber, name string, fn *lua.LFunction, args []lua.LValue, st *fiberState, done func(*vm.Thread, *vm.Error)) {
 	c := in.begin(f, evError, name, fn)
-	if st == nil {
-		st = &fiberState{in: in, id: f.ID()}
-	}
 	st.c, st.f, c.more = c, f, st
 	st.know()
 	for _, a := range args {
@@ -114,6 +113,7 @@ func (in *Instance) body(f *engine.Fiber, name string, fn *lua.LFunction, args [
 	if err != nil && done == nil {
 		in.failed(f, name, 0, err)
 	}
+	st.group.leave()
 	in.release()
 }
 

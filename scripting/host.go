@@ -34,6 +34,7 @@ type Options struct {
 	Modules  []Module
 	Out      io.Writer // what print writes to
 	NoReload bool      // do not watch the script
+	Check    bool      // only look: a script that runs alone is not run
 	// Applied, if any, is called when a reload has changed settings, for those
 	// that the process as a whole answers to: log_level, log_file, memory_limit.
 	Applied func(*Settings)
@@ -66,6 +67,8 @@ type Host struct {
 	stores      sync.Map                   // engine.SessionID -> *store
 	shared      sharedObjects
 	files       fileWatches
+	clients     clients
+	lone        *loneRun // a script that runs alone; nil: a server
 
 	wishes     wishes
 	saves      chan struct{} // cap 1: files have changed since the last build
@@ -93,7 +96,8 @@ func (e *LoadError) Error() string {
 }
 
 // New loads a script far enough to know its settings: it compiles it and runs
-// its top level in the control VM. Nothing listens yet.
+// its top level in the control VM. Nothing listens yet. One that turns out to
+// run alone (see alone.go) stands where it began to: Run lets it go on.
 func New(o Options) (*Host, error) {
 	path, err := filepath.Abs(o.Script)
 	if err != nil {
@@ -106,23 +110,37 @@ func New(o Options) (*Host, error) {
 		h.flags = append(h.flags, given{f[0], flagValue(f[1]), "command line"})
 	}
 	g := h.newGeneration()
-	in := h.newInstance(g, nil)
-	g.control = in
-	// Nobody watches the clock yet but this timer.
-	limit := time.AfterFunc(engine.DefaultMaxStretch, func() { h.controlWord.Store(1) })
-	verr := in.runTop()
-	limit.Stop()
-	h.controlWord.Store(0)
+	chunk, verr := g.loader.Load(h.script)
 	if verr != nil {
 		return nil, &LoadError{Err: verr}
 	}
-	settings, faults := in.check(h.flags)
+	if mayRunAlone(g.loader, chunk) {
+		if err := h.beginAlone(g, chunk, o.Check); err != nil {
+			return nil, err
+		}
+		if h.lone != nil {
+			return h, nil
+		}
+	} else if verr := h.beginServer(g); verr != nil {
+		return nil, &LoadError{Err: verr}
+	}
+	settings, faults := g.control.check(h.flags)
 	if len(faults) > 0 {
 		return nil, &LoadError{Faults: faults}
 	}
 	g.settings = settings
 	h.gen.Store(g)
 	return h, nil
+}
+
+// beginServer runs the top level of a server.
+func (h *Host) beginServer(g *Generation) *vm.Error {
+	g.control = h.newInstance(g, nil)
+	// Nobody watches the clock yet but this timer.
+	limit := time.AfterFunc(engine.DefaultMaxStretch, func() { h.controlWord.Store(1) })
+	defer h.controlWord.Store(0)
+	defer limit.Stop()
+	return g.control.runTop()
 }
 
 // flagValue reads the value of --set: true and false are booleans.
@@ -276,10 +294,12 @@ func (h *Host) stop() []string {
 			s := seatOf(l)
 			for in := range s.draining {
 				in.runStop(f)
+				in.closeKept()
 			}
 			if s.live != nil {
 				s.live.stopTimers()
 				s.live.runStop(f)
+				s.live.closeKept()
 			}
 		})
 	}
@@ -292,7 +312,9 @@ func (h *Host) stop() []string {
 			}
 		}
 	})
-	if left := h.engine.Stop(); left > 0 {
+	left := h.engine.Stop()
+	h.clients.end()
+	if left > 0 {
 		cut = append(cut, fmt.Sprintf("%d fibers did not end", left))
 	}
 	return cut

@@ -62,6 +62,8 @@ type Instance struct {
 	line       *line        // of an unfinished line that was shown
 	exitTimer  engine.Timer // onWorkerExit waits for long
 	last       func()       // called when the instance has closed
+	kept       kept
+	lone       *loneRun // the script runs alone, or it is not clear yet
 }
 
 // call is one callback being run.
@@ -161,6 +163,8 @@ func (in *Instance) Interrupt(L *lua.LState) {
 	var err error
 	if in.loop != nil {
 		err = in.loop.Interrupted()
+	} else if in.lone != nil {
+		err = in.lone.loop.Interrupted()
 	} else if in.host.controlWord.Swap(0) != 0 {
 		err = engine.ErrTimeLimit
 	}
@@ -224,8 +228,13 @@ func (c *call) end() {
 // release gives up one reason to keep the VM.
 func (in *Instance) release() {
 	in.underWay--
-	if in.underWay == 0 && in.stage == draining {
+	if in.underWay > 0 {
+		return
+	}
+	if in.stage == draining {
 		in.retire()
+	} else if in.lone != nil {
+		in.lone.look()
 	}
 }
 
@@ -265,7 +274,7 @@ func (p parked) back() {
 
 // mustRun refuses what a script may not do while it only declares.
 func (in *Instance) mustRun(L *lua.LState, what string) {
-	if in.stage == declaring {
+	if in.stage == declaring && !in.runAlone(L, what) {
 		vm.Raise(L, "%s cannot be used while the script loads: the top level only declares (do it in onWorkerStart)", what)
 	}
 }

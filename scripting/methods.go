@@ -91,6 +91,9 @@ func (in *Instance) doStart(L *lua.LState) int {
 // script, with these settings.
 func (in *Instance) NewServer(L *lua.LState) int {
 	d := in.decl
+	if in.stage != declaring && in.lone != nil {
+		in.lone.refuse(L, "swoole.Server")
+	}
 	if in.stage != declaring {
 		vm.Raise(L, "swoole.Server: the server is running; a script has one server")
 	}
@@ -256,6 +259,7 @@ func (in *Instance) doStats(L *lua.LState) int {
 	num("task_count", float64(st.Tasks))
 	num("session_round", float64(st.LastID))
 	num("generation", float64(in.gen.id))
+	in.host.clients.stats(num)
 	in.host.processStats(num)
 	if in.loop.ID() >= 0 {
 		num("worker_request_count", float64(in.loop.Requests()))

@@ -298,6 +298,9 @@ func place(L *lua.LState) string { return strings.TrimSuffix(strings.TrimSpace(L
 
 // must is for declarations: they come before the start.
 func (in *Instance) mustDeclare(L *lua.LState, what string) {
+	if in.stage != declaring && in.lone != nil {
+		in.lone.refuse(L, what)
+	}
 	if in.stage != declaring {
 		vm.Raise(L, "%s is for the top level of the script: change the file instead, it is loaded again when it is saved", what)
 	}

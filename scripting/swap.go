@@ -246,6 +246,7 @@ func (in *Instance) close() {
 	}
 	in.stage = dead
 	in.stopTimers()
+	in.closeKept()
 	in.vm.Close()
 	if in.loop != nil {
 		delete(seatOf(in.loop).draining, in)

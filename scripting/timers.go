@@ -81,7 +81,7 @@ func (in *Instance) AddTimer(L *lua.LState, what string, first int, tick bool) i
 // mustTime refuses a timer where there are none.
 func (in *Instance) mustTime(L *lua.LState, what string) {
 	in.mustRun(L, what)
-	if in.loop == in.host.engine.Control() {
+	if in.loop == in.host.engine.Control() && in.lone == nil {
 		vm.Raise(L, "%s: the control VM has no timers (start them in onWorkerStart, where worker_id == 0 does it once)", what)
 	}
 }
@@ -208,12 +208,14 @@ func (t *timer) stop() {
 	t.in.loop.StopTimer(&t.entry)
 }
 
-// stopTimers ends all timers and subscriptions, at the swap and at the end.
+// stopTimers ends all timers and subscriptions, and begins the end of what
+// modules keep open, at the swap and at the end.
 func (in *Instance) stopTimers() {
 	for _, t := range in.timers.byID {
 		t.stop()
 	}
 	in.unsubscribe()
+	in.retireKept()
 }
 
 // ClearTimer stops a timer by id and reports whether there was one.
@@ -326,10 +328,16 @@ func (in *Instance) doDefer(L *lua.LState) int {
 	for i := 3; i <= L.GetTop(); i++ {
 		args = append(args, L.Get(i))
 	}
+	in.deferTurn("server:defer", fn, args)
+	return 0
+}
+
+// deferTurn calls fn(args...) at the end of this turn; what names it.
+func (in *Instance) deferTurn(what string, fn *lua.LFunction, args []lua.LValue) {
 	run := func(f *engine.Fiber) {
 		if in.stage != dead {
-			if err := in.run(f, evError, "server:defer", fn, args...); err != nil {
-				in.failed(f, "server:defer", 0, err)
+			if err := in.run(f, evError, what, fn, args...); err != nil {
+				in.failed(f, what, 0, err)
 			}
 		}
 		in.release()
@@ -339,7 +347,7 @@ func (in *Instance) doDefer(L *lua.LState) int {
 			in.underWay++
 			in.loop.Defer(engine.RootGo, run)
 		})
-		return 0
+		return
 	}
 	// What a session event or a task defers belongs to it: a drain waits for it.
 	root := engine.RootGo
@@ -349,5 +357,4 @@ func (in *Instance) doDefer(L *lua.LState) int {
 	}
 	in.underWay++
 	in.loop.Defer(root, run)
-	return 0
 }

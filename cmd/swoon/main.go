@@ -130,15 +130,20 @@ func checkCommand(code *int) *cobra.Command {
 	return &cobra.Command{
 		Use: "check app.lua", Short: "Compile a script and check what it declares, without serving", Args: oneScript,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			h, err := scripting.New(scripting.Options{Script: args[0], Modules: modules, Out: os.Stdout})
+			h, err := scripting.New(scripting.Options{Script: args[0], Modules: modules, Out: os.Stdout, Check: true})
 			if err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				*code = exitScript
 				return nil
 			}
+			defer h.Discard()
 			if undefined := h.Undefined(); len(undefined) > 0 {
 				fmt.Fprintln(os.Stderr, strings.Join(undefined, "\n"))
 				*code = exitScript
+				return nil
+			}
+			if h.Alone() {
+				fmt.Printf("%s: ok (runs alone: it declares no server)\n", args[0])
 				return nil
 			}
 			s := h.Settings()

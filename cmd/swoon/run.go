@@ -96,6 +96,9 @@ func serve(o scripting.Options, socket string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return exitFor(err)
 	}
+	if h.Alone() {
+		return runAlone(h, memory, &level)
+	}
 	memory(h.Settings())
 	log, closeLog, err := openLog(h.Settings(), &level)
 	if err != nil {

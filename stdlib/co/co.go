@@ -34,6 +34,10 @@ var Module = scripting.Module{
 			Fn:  start,
 		},
 		{
+			Name: "run", Params: []scripting.Param{fn, rest}, Returns: answer,
+			Doc: "Run fn(...) as a fiber and wait until it and all fibers that were started in it have ended. An error of fn is raised.", Fn: run,
+		},
+		{
 			Name: "sleep", Params: []scripting.Param{{Name: "seconds", Type: "number"}}, Returns: "boolean",
 			Doc: "Wait; other fibers run meanwhile. 0 lets those that are ready go first.", Fn: sleep,
 		},
