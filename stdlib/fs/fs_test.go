@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -149,6 +150,21 @@ function onWorkerStart() print("conf " .. conf) end`)
 			t.Errorf("%s: %v", code, err)
 		}
 	}
+}
+
+// A fiber that waits for a file that never answers can be cancelled.
+func TestCancel(t *testing.T) {
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	scriptingtest.Run(t, modules, "local fs, co, fifo = require 'fs', require 'co', "+quote(fifo)+`
+local ok, err
+local id = co.go(function() ok, err = pcall(fs.read, fifo) end)
+eq(co.cancel(id), true) eq(co.join(id), true)
+eq(ok, false) assert(err:find("cancelled", 1, true), err)
+fs.append(fifo, "")`) // lets the reader go
 }
 
 // A watch ends with its generation, also when the new one watches the same.
