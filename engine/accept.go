@@ -186,9 +186,14 @@ func (e *Engine) admit(p *Port, fd int, sa unix.Sockaddr) {
 		return
 	}
 	opts := p.opts.Load()
-	now := time.Now()
-	s := &Session{eng: e, fd: fd, port: p, framer: opts.Framer, remote: remote.Addr, path: remote.Path, connected: now.UnixNano(), ctlPosted: true, held: e.Limits().DelayReceive}
-	s.lastRecv.Store(nanotime())
+	born := nanotime()
+	s := &Session{eng: e, fd: fd, port: p, framer: opts.Framer, remote: remote.Addr, path: remote.Path, connected: epoch.UnixNano() + born, ctlPosted: true, held: e.Limits().DelayReceive}
+	s.lastRecv.Store(born)
+	if most := e.Limits().MaxPerAddress; most > 0 && !e.addresses.count(s, most) {
+		e.open.Add(-1)
+		refuse(MaxPerAddress)
+		return
+	}
 	e.enlist(s)
 	e.accepted.Add(1)
 	s.reactor.Load().post(func(m *letters) { m.adopts = append(m.adopts, s) })

@@ -34,6 +34,7 @@ type Engine struct {
 	ports      []*Port
 	sessions   registry
 	open       atomic.Int64
+	addresses  perAddress
 	accepted   atomic.Uint64
 	refused    [numReasons]atomic.Uint64
 	refusedLog limiter
@@ -127,6 +128,9 @@ func (e *Engine) Limits() *Limits { return e.limits.Load() }
 func (e *Engine) SetLimits(m Limits) {
 	m.setDefaults()
 	old := e.limits.Swap(&m)
+	if old.MaxPerAddress == 0 && m.MaxPerAddress > 0 {
+		e.countAll()
+	}
 	if old.HeartbeatStep != m.HeartbeatStep {
 		e.recheckIdle()
 	}

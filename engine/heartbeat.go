@@ -25,6 +25,7 @@ type IdleLimits struct {
 // IdleOptions say when a session of a port is idle for too long.
 type IdleOptions struct {
 	Heartbeat time.Duration // a session from which nothing comes for so long is closed: heartbeat_idle_time; 0 is off
+	Silent    time.Duration // one whose client has never sent anything: first_data_timeout; 0 is off
 	MaxIdle   time.Duration // one through which nothing moves either way: max_idle_time; 0 is off
 }
 
@@ -76,6 +77,9 @@ func (e *Engine) Idle(close bool) ([]SessionID, error) {
 // clock stood. Under mu.
 func (s *Session) quietSince() int64 { return max(s.lastRecv.Load(), s.idleFrom) }
 
+// silent says whether the client has never sent anything.
+func (s *Session) silent() bool { return epoch.UnixNano()+s.lastRecv.Load() == s.connected }
+
 // readingIs starts or stops the idle clock. Under mu; the reactor.
 func (l *Loop) readingIs(s *Session, on bool) {
 	now := nanotime()
@@ -116,7 +120,7 @@ func (l *Loop) forgetIdle(s *Session) {
 // and why; 0 is never. Under mu.
 func (l *Loop) idleAt(s *Session) (due int64, why Reason) {
 	o := s.port.opts.Load()
-	if s.state != open || s.protected || o.Heartbeat == 0 && o.MaxIdle == 0 {
+	if s.state != open || s.protected || o.Heartbeat == 0 && o.MaxIdle == 0 && o.Silent == 0 {
 		return 0, NoReason
 	}
 	earliest := func(at int64, reason Reason) {
@@ -127,6 +131,9 @@ func (l *Loop) idleAt(s *Session) (due int64, why Reason) {
 	reads := s.stood == 0 && !s.eof
 	if o.Heartbeat > 0 && reads {
 		earliest(onGrid(s.quietSince()+int64(o.Heartbeat), l.eng.Limits().HeartbeatStep), TimeoutHeartbeat)
+	}
+	if o.Silent > 0 && reads && s.silent() {
+		earliest(s.quietSince()+int64(o.Silent), TimeoutSilent)
 	}
 	if o.MaxIdle > 0 {
 		if s.blocked {

@@ -53,6 +53,7 @@ type Options struct {
 // runs: SetLimits.
 type Limits struct {
 	MaxSessions     int           // over it, clients are refused: max_connection
+	MaxPerAddress   int           // the same for clients of one address: max_connection_per_ip; 0 is no limit
 	InboxBytes      int           // bytes of frames one session may have unhandled before reading stops
 	InboxEvents     int           // the same in events
 	WorkerBytes     int64         // the same for all sessions of a worker

@@ -4,7 +4,7 @@ package engine
 // goes to onClose, the log and the counters.
 type Reason uint8
 
-// The reasons. Those up to PortRemoved reach onClose; the last three are
+// The reasons. Those up to PortRemoved reach onClose; the last four are
 // refusals before onConnect and reach only the log and the counters.
 const (
 	NoReason         Reason = iota
@@ -19,12 +19,14 @@ const (
 	ShutdownReason          // the server is stopping
 	ReadError               // the kernel refused a read
 	WriteError              // the kernel refused a write
+	TimeoutSilent           // its client has said nothing for first_data_timeout
 	TimeoutHeartbeat        // nothing came for heartbeat_idle_time
 	TimeoutIdle             // nothing came and nothing left for max_idle_time
 	SlowReader              // the peer took none of its output for max_idle_time
 	SendfileFailed          // a file could not be sent to its end
 	PortRemoved             // its port was removed, and port_drain_time is over
 	MaxConnection           // refused: max_connection sessions are open
+	MaxPerAddress           // refused: max_connection_per_ip sessions of that address are open
 	OutOfDescriptors        // refused or delayed: no file descriptor left
 	ShuttingDown            // refused: the server is stopping
 	numReasons
@@ -36,9 +38,9 @@ var reasonNames = [numReasons]string{
 	ErrorInCallback: "error_in_callback", InternalError: "internal_error", KeepaliveLost: "keepalive_lost",
 	ShutdownReason: "shutdown",
 	ReadError:      "read_error", WriteError: "write_error",
-	TimeoutHeartbeat: "timeout_heartbeat", TimeoutIdle: "timeout_idle", SlowReader: "slow_reader", SendfileFailed: "sendfile_failed",
+	TimeoutSilent: "timeout_silent", TimeoutHeartbeat: "timeout_heartbeat", TimeoutIdle: "timeout_idle", SlowReader: "slow_reader", SendfileFailed: "sendfile_failed",
 	PortRemoved:   "port_removed",
-	MaxConnection: "max_connection", OutOfDescriptors: "out_of_descriptors", ShuttingDown: "shutting_down",
+	MaxConnection: "max_connection", MaxPerAddress: "max_connection_per_ip", OutOfDescriptors: "out_of_descriptors", ShuttingDown: "shutting_down",
 }
 
 // String is the name scripts, logs and counters show.

@@ -37,6 +37,9 @@ func (r *registry) remove(s *Session) {
 		s.eng.gone(s)
 	}
 	s.eng.open.Add(-1)
+	if s.counted {
+		s.eng.addresses.drop(s)
+	}
 	s.worker.Load().sessions.Add(-1)
 	if s.split {
 		s.reactor.Load().sessions.Add(-1)

@@ -37,6 +37,7 @@ type Session struct {
 	remote    netip.AddrPort
 	path      string // of a unix client that has one
 	connected int64  // unix nanoseconds
+	counted   bool   // among those of its address; under addresses.mu
 	lastRecv  atomic.Int64
 	Local     any // the handler's, for the baton holder of the worker
 

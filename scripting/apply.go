@@ -1,6 +1,7 @@
 package scripting
 
 import (
+	"context"
 	"slices"
 
 	"swoon/engine"
@@ -11,12 +12,22 @@ import (
 
 // apply puts the settings of g in force. It cannot fail. The reloader's.
 func (h *Host) apply(g *Generation, diff []difference) {
+	h.notice(h.Settings(), g.settings)
 	if len(diff) == 0 {
 		return
 	}
 	h.engine.SetLimits(g.settings.limits())
 	if h.applied != nil {
 		h.applied(g.settings)
+	}
+}
+
+// notice logs what is new to say about settings.
+func (h *Host) notice(old, s *Settings) {
+	for _, text := range s.Notices {
+		if old == nil || !slices.Contains(old.Notices, text) {
+			h.log.Log(context.Background(), LevelNotice, text)
+		}
 	}
 }
 

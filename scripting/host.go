@@ -217,6 +217,7 @@ func (h *Host) Start(log *slog.Logger) error {
 		return &LoadError{Err: verr}
 	}
 	h.swap(nil, g, nil)
+	h.notice(nil, g.settings)
 	h.event(g.control, evStart)
 	if h.stopping.Load() {
 		return ErrInterrupted

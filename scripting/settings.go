@@ -23,6 +23,7 @@ type Settings struct {
 	Workers            int
 	Reactors           int
 	TaskWorkers        int
+	MaxPerIP           int
 	MaxConnection      int
 	MemoryLimit        int // 0: off
 	MaxExecution       time.Duration
@@ -43,6 +44,9 @@ type Settings struct {
 	Strict      bool
 	LogFile     string
 	LogLevel    slog.Level
+
+	// Notices are what a script's author should know about its settings.
+	Notices []string
 
 	// Ports are all ports, the primary one first.
 	Ports []*PortSettings
@@ -113,7 +117,7 @@ func (s *Settings) engineOptions() engine.Options {
 // limits are the settings that the engine takes as its limits.
 func (s *Settings) limits() engine.Limits {
 	m := engine.Limits{
-		MaxSessions: s.MaxConnection, TaskQueue: s.TaskQueue, MaxFibers: s.MaxCoroutine, CloseTime: s.CloseTimeout, DrainTime: s.MaxWait,
+		MaxSessions: s.MaxConnection, MaxPerAddress: s.MaxPerIP, TaskQueue: s.TaskQueue, MaxFibers: s.MaxCoroutine, CloseTime: s.CloseTimeout, DrainTime: s.MaxWait,
 		PacketQueue: s.PacketQueue, MaxPacketFibers: s.MaxPacketCoroutine,
 		MemoryLimit: uint64(s.MemoryLimit), MaxStretch: s.MaxExecution, TaskStretch: s.TaskExecution, TaskConcurrent: s.TaskCoroutine,
 	}
@@ -136,7 +140,7 @@ func (p *PortSettings) engineOptions() engine.PortOptions {
 			RecvBuffer: p.RecvBuffer, SendBuffer: p.SendBuffer, SocketMode: p.SocketMode,
 		},
 		OutboxBytes: p.SocketBuffer, HighWater: p.HighWater, LowWater: p.LowWater,
-		IdleOptions: engine.IdleOptions{Heartbeat: p.Heartbeat, MaxIdle: p.MaxIdle},
+		IdleOptions: engine.IdleOptions{Heartbeat: p.Heartbeat, Silent: p.Silent, MaxIdle: p.MaxIdle},
 	}
 }
 
@@ -204,6 +208,10 @@ func (r *resolver) apply(values []given, set func(*setting, lua.LValue) error, i
 		name := g.name
 		if real, ok := settingAliases[name]; ok {
 			name = real
+		}
+		if idleSettings[name] != "" {
+			r.s.Notices = append(r.s.Notices, fmt.Sprintf("%s: setting '%s' does nothing here: %s", g.where, g.name, idleSettings[name]))
+			continue
 		}
 		row := findSetting(name)
 		if row == nil {
@@ -353,6 +361,9 @@ func settingNames() []string {
 	}
 	for alias := range settingAliases {
 		names = append(names, alias)
+	}
+	for name := range idleSettings {
+		names = append(names, name)
 	}
 	return append(names, knownSettings...)
 }

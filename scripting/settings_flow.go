@@ -23,6 +23,7 @@ type FlowSettings struct {
 // IdleSettings say when a session of a port is idle for too long; 0 is never.
 type IdleSettings struct {
 	Heartbeat time.Duration // heartbeat_idle_time
+	Silent    time.Duration // first_data_timeout
 	MaxIdle   time.Duration
 }
 
@@ -48,6 +49,8 @@ var flowSettings = []setting{
 		doc: "seconds after which a session from which nothing has come is closed; 0: never"},
 	{name: "heartbeat_check_interval", def: "0", server: duration(func(s *Settings) *time.Duration { return &s.HeartbeatStep }, 0, 1e8),
 		doc: "seconds between looks for sessions that are over heartbeat_idle_time; 0: each is closed when it is due"},
+	{name: "first_data_timeout", def: "0", port: duration(func(s *PortSettings) *time.Duration { return &s.Silent }, 0, 1e8),
+		doc: "seconds after which a session whose client has sent nothing yet is closed; 0: never"},
 	{name: "max_idle_time", def: "0", port: duration(func(s *PortSettings) *time.Duration { return &s.MaxIdle }, 0, 1e8),
 		doc: "seconds after which a session is closed through which nothing has moved either way, or whose client takes nothing of what waits for it; 0: never"},
 	{name: "enable_delay_receive", def: "false", server: boolean(func(s *Settings) *bool { return &s.DelayReceive }),

@@ -42,6 +42,8 @@ var serverSettings = []setting{
 		doc: "task workers, each with a Lua VM"},
 	{name: "max_connection", def: "100000", server: integer(func(s *Settings) *int { return &s.MaxConnection }, 1, 1<<24),
 		doc: "sessions at once; more are refused"},
+	{name: "max_connection_per_ip", def: "0", server: integer(func(s *Settings) *int { return &s.MaxPerIP }, 0, 1<<24),
+		doc: "sessions at once from one client address; more are refused; 0: no limit"},
 	{name: "socket_buffer_size", def: "8M", port: size(func(s *PortSettings) *int { return &s.SocketBuffer }, 4<<10, 1<<30),
 		doc: "unsent bytes a session may have: a hard cap"},
 	{name: "buffer_high_watermark", def: "4/5 of socket_buffer_size", port: size(func(s *PortSettings) *int { return &s.HighWater }, 1, 1<<30),

@@ -1,0 +1,40 @@
+package scripting
+
+// idleSettings are settings of Swoole that have nothing to do in one process
+// with a VM for each worker. A script that carries them over runs; a notice
+// says why each does nothing.
+var idleSettings = map[string]string{
+	"single_thread":               "reactors are loops, not threads (reactor_num says how many)",
+	"task_ipc_mode":               "tasks go through memory, not through a socket or a queue of the system",
+	"message_queue_key":           "tasks go through memory, not through a queue of the system",
+	"task_tmpdir":                 "tasks of any size go through memory, not through files",
+	"input_buffer_size":           "a session's memory is what it has received (max_queued_bytes limits it)",
+	"buffer_input_size":           "a session's memory is what it has received (max_queued_bytes limits it)",
+	"open_cpu_affinity":           "loops are not bound to processors: a waiting callback goes on wherever there is room",
+	"cpu_affinity_ignore":         "loops are not bound to processors (start the server under taskset)",
+	"enable_coroutine":            "every callback may wait",
+	"hook_flags":                  "everything that waits lets others go on, without hooks",
+	"enable_preemptive_scheduler": "max_execution_time ends what computes for too long",
+	"stack_size":                  "stacks grow as they are needed",
+	"c_stack_size":                "stacks grow as they are needed",
+	"enable_signalfd":             "signals are taken by the process as a whole",
+	"wait_signal":                 "signals are taken by the process as a whole",
+	"socket_dontwait":             "no call on a socket ever blocks",
+	"use_async_resolver":          "looking up a name never blocks a worker",
+	"thread_num":                  "what blocks gets a thread when it needs one",
+	"min_thread_num":              "what blocks gets a thread when it needs one",
+	"max_thread_num":              "what blocks gets a thread when it needs one",
+	"aio_core_worker_num":         "what blocks gets a thread when it needs one",
+	"aio_worker_num":              "what blocks gets a thread when it needs one",
+	"aio_max_wait_time":           "what blocks gets a thread when it needs one",
+	"aio_max_idle_time":           "what blocks gets a thread when it needs one",
+	"iouring_entries":             "sockets are watched by epoll",
+	"iouring_flag":                "sockets are watched by epoll",
+	"iouring_workers":             "sockets are watched by epoll",
+	"bootstrap":                   "every worker runs the script itself",
+	"init_arguments":              "every worker runs the script itself (arguments are in arg)",
+	"enable_deadlock_check":       "swoon status shows what every fiber waits for",
+	"debug_mode":                  "log_level = \"debug\" shows more",
+	"trace_flags":                 "log_level = \"debug\" shows more",
+	"display_errors":              "errors go to the log and to onError",
+}
