@@ -194,6 +194,9 @@ func (e *Engine) admit(p *Port, fd int, sa unix.Sockaddr) {
 		refuse(MaxPerAddress)
 		return
 	}
+	if opts.FramerOf != nil {
+		s.framer = opts.FramerOf(s)
+	}
 	e.enlist(s)
 	e.accepted.Add(1)
 	s.reactor.Load().post(func(m *letters) { m.adopts = append(m.adopts, s) })

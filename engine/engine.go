@@ -40,6 +40,7 @@ type Engine struct {
 	refusedLog limiter
 	packets    packetCounts
 	memoryLog  limiter
+	frameLog   flood        // of faults of clients
 	dryAccepts atomic.Int64 // accepts in a row that found no descriptor
 
 	placing          sync.Mutex
@@ -144,6 +145,9 @@ func (e *Engine) Mode() Mode { return e.opts.Mode }
 
 // Workers are the loops that run callbacks of sessions, by worker id.
 func (e *Engine) Workers() []*Loop { return e.roster.Load().workers }
+
+// Reactors are the loops that own sockets; in Base mode these are the workers.
+func (e *Engine) Reactors() []*Loop { return e.roster.Load().reactors }
 
 // TaskWorkers are the loops that run tasks.
 func (e *Engine) TaskWorkers() []*Loop { return e.roster.Load().tasks }

@@ -69,6 +69,8 @@ var (
 	ErrBadWorker = &Errno{"no_such_worker", 505, "no worker has this id"}
 	// ErrTooManyFibers: max_coroutine fibers wait on this worker.
 	ErrTooManyFibers = &Errno{"max_coroutine", 10001, "too many fibers on this worker (max_coroutine)"}
+	// ErrCannotWait: the script runs where nothing can wait, nor be started that could.
+	ErrCannotWait = &Errno{"cannot_wait", 10006, "nothing can wait here: the script is asked in the middle of a read"}
 	// ErrOtherWorker: the session belongs to another worker.
 	ErrOtherWorker = &Errno{"other_worker", 507, "the session belongs to another worker"}
 	// ErrBusy: another fiber is already waiting in the same place.

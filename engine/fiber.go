@@ -117,11 +117,15 @@ func (f *Fiber) end() {
 }
 
 // Begin opens a wait and returns the right to end it. what names it in lists.
-// A cancelled fiber, and one fiber too many on its loop, get an error at once.
+// A cancelled fiber, one fiber too many on its loop, and a script that is asked
+// inline get an error at once.
 // Every successful Begin must be followed by Wait. Baton holder only.
 func (f *Fiber) Begin(what string) (Waiter, error) {
 	if f.cancel != nil {
 		return Waiter{}, f.cancel
+	}
+	if f.loop.inline {
+		return Waiter{}, ErrCannotWait
 	}
 	if f.loop.full() {
 		return Waiter{}, ErrTooManyFibers
@@ -232,6 +236,9 @@ const cancelGrace = time.Second
 // holder.
 func (f *Fiber) Go(root Root, fn func(*Fiber)) error {
 	l := f.loop
+	if l.inline {
+		return ErrCannotWait
+	}
 	if l.full() {
 		return ErrTooManyFibers
 	}

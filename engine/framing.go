@@ -2,8 +2,12 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"sync"
+	"time"
 	"unsafe"
 
 	"swoon/engine/frame"
@@ -16,6 +20,15 @@ import (
 type partial struct {
 	bytes  []byte // memory of its own, and of nobody else
 	cursor frame.Cursor
+}
+
+// SetFraming gives the port another Framer and FramerOf, for sessions that begin
+// from now on. Not at the same time as Set.
+func (p *Port) SetFraming(f frame.Framer, of func(*Session) frame.Framer) {
+	o := *p.opts.Load()
+	o.Framer, o.FramerOf = f, of
+	o.setDefaults()
+	p.opts.Store(&o)
 }
 
 // nextFrame takes the next whole frame of the read, or ends the read.
@@ -108,18 +121,51 @@ func (l *Loop) forget(s *Session) {
 func (l *Loop) noFrame(s *Session, err error) {
 	l.count.discarded += uint64(len(l.read.rest))
 	l.forget(s)
+	level, text, reason := slog.LevelWarn, "malformed frame", FrameMalformed
 	var e *frame.Error
-	var reason Reason
 	switch {
 	case !errors.As(err, &e):
-		reason = InternalError
-		l.eng.log.Error("internal error in a framer", "fd", s.id, "reason", reason, "error", err)
+		level, text, reason = slog.LevelError, "internal error in a framer", InternalError
 	case e.Kind == frame.TooLarge:
-		reason = FrameTooLarge
-		l.eng.log.Warn("frame too large", "fd", s.id, "reason", reason, "error", err)
-	default:
-		reason = FrameMalformed
-		l.eng.log.Warn("malformed frame", "fd", s.id, "reason", reason, "error", err)
+		text, reason = "frame too large", FrameTooLarge
+	}
+	if hidden, ok := l.eng.frameLog.allow(); ok {
+		attrs := []any{"fd", s.id, "reason", reason, "error", err}
+		if hidden > 0 {
+			attrs = append(attrs, "not_shown", hidden)
+		}
+		l.eng.log.Log(context.Background(), level, text, attrs...)
 	}
 	l.endInput(s, reason)
+}
+
+// flood lets ten lines of a log through, and of a flood of them one a second.
+type flood struct {
+	mu     sync.Mutex
+	left   int
+	filled int64 // when left was counted last
+	hidden int
+}
+
+const floodShow = 10
+
+// allow also tells how many lines were not let through before this one.
+func (f *flood) allow() (hidden int, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := nanotime()
+	if f.filled == 0 {
+		f.left, f.filled = floodShow, now
+	}
+	if n := (now - f.filled) / int64(time.Second); n > 0 {
+		f.left = int(min(int64(f.left)+n, floodShow))
+		f.filled += n * int64(time.Second)
+	}
+	if f.left == 0 {
+		f.hidden++
+		return 0, false
+	}
+	f.left--
+	hidden, f.hidden = f.hidden, 0
+	return hidden, true
 }

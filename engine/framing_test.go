@@ -333,6 +333,39 @@ func TestFaultEndsTheInput(t *testing.T) {
 	})
 }
 
+// Clients that all send what is no frame do not fill the log: ten lines, then
+// one a second, which says how many there were in between.
+func TestFloodOfFaults(t *testing.T) {
+	var f flood
+	shown, hidden := 0, 0
+	for range 1000 {
+		if n, ok := f.allow(); ok {
+			shown, hidden = shown+1, hidden+n
+		}
+	}
+	if shown < floodShow || shown > floodShow+5 { // on a slow machine seconds pass
+		t.Errorf("%d lines are shown", shown)
+	}
+	f.filled -= 3 * int64(time.Second)
+	for i := range 3 {
+		n, ok := f.allow()
+		if !ok || i > 0 && n > 0 {
+			t.Errorf("line %d after three seconds: %v, %d before it", i, ok, n)
+		}
+		shown, hidden = shown+1, hidden+n
+	}
+	if shown+hidden != 1003 || f.hidden != 0 {
+		t.Errorf("%d lines shown and %d counted, of 1003", shown, hidden)
+	}
+	f.filled -= 3600 * int64(time.Second)
+	for range 2 * floodShow {
+		f.allow()
+	}
+	if f.left > 0 || f.hidden > floodShow {
+		t.Errorf("after an hour: %+v", f.hidden)
+	}
+}
+
 // lockedBuffer is a log that loops write and a test reads.
 type lockedBuffer struct {
 	mu sync.Mutex

@@ -60,6 +60,7 @@ type Loop struct {
 	cur        *Fiber
 	spares     []*Fiber
 	starters   int   // fibers that wait for a co.go of theirs to wait or end
+	inline     bool  // a script is asked something and cannot wait, see Inline
 	closing    error // set when the engine stops: cancels every fiber that begins
 	goroutines sync.WaitGroup
 
@@ -137,6 +138,10 @@ func (l *Loop) ID() int { return int(l.id.Load()) }
 
 // IsTask says whether the loop runs tasks.
 func (l *Loop) IsTask() bool { return l.role&taskRole != 0 }
+
+// OnlyReads says whether the loop owns sockets and runs no callbacks: a reactor
+// of Process mode.
+func (l *Loop) OnlyReads() bool { return l.role == reactorRole }
 
 // Engine is the loop's engine.
 func (l *Loop) Engine() *Engine { return l.eng }
@@ -359,9 +364,11 @@ func (l *Loop) invoke(f *Fiber, root Root, s *Session, fn func(*Fiber)) {
 
 func (l *Loop) recovered(f *Fiber) {
 	if p := recover(); p != nil {
-		l.eng.handler.Panicked(f, p, debug.Stack())
+		l.panicked(f, p)
 	}
 }
+
+func (l *Loop) panicked(f *Fiber, p any) { l.eng.handler.Panicked(f, p, debug.Stack()) }
 
 // Run runs fn as a callback inline, from a timer. Baton holder.
 func (l *Loop) Run(root Root, fn func(*Fiber)) { l.invoke(l.cur, root, nil, fn) }

@@ -83,10 +83,11 @@ type PortOptions struct {
 	SocketOptions
 	IdleOptions
 	Backlog     int
-	Framer      frame.Framer // of sessions that begin from now on
-	OutboxBytes int          // hard cap of unsent bytes of one session: socket_buffer_size
-	HighWater   int          // unsent bytes at which Water(full) is told; 0: four fifths of OutboxBytes
-	LowWater    int          // at which, after that, Water(!full) is told
+	Framer      frame.Framer                // of sessions that begin from now on
+	FramerOf    func(*Session) frame.Framer // in its place: a framer for one session alone. Called before the session can be found
+	OutboxBytes int                         // hard cap of unsent bytes of one session: socket_buffer_size
+	HighWater   int                         // unsent bytes at which Water(full) is told; 0: four fifths of OutboxBytes
+	LowWater    int                         // at which, after that, Water(!full) is told
 }
 
 // The defaults, in one place.

@@ -162,7 +162,7 @@ func (l *Loop) beginEnd(s *Session, reason Reason) (_ Reason, greeted bool) {
 	if reason != NoReason && !s.cut.Load() {
 		s.reason = reason // it came before whatever broke the socket since
 	}
-	l.count.closes++
+	l.count.closed[s.reason]++
 	return s.reason, s.greeted
 }
 

@@ -112,6 +112,13 @@ func (s *Session) Worker() *Loop { return s.worker.Load() }
 // Port is the port through which the client came.
 func (s *Session) Port() *Port { return s.port }
 
+// Reactor is the loop that owns the socket, and cuts what comes into messages.
+func (s *Session) Reactor() *Loop { return s.reactor.Load() }
+
+// Framer cuts what comes into messages: the port's, as it was when the session
+// began.
+func (s *Session) Framer() frame.Framer { return s.framer }
+
 // ReactorID is the number of the loop that owns the socket.
 func (s *Session) ReactorID() int { return s.reactor.Load().idx }
 

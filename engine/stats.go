@@ -7,17 +7,20 @@ import (
 
 // counters are a loop's own, touched by its baton holder only.
 type counters struct {
-	requests, sends, closes, closedFDs uint64
-	recvBytes, sentBytes               uint64
-	dropped, discarded, paused         uint64
-	stale, lingerCut                   uint64
+	requests, sends, closedFDs uint64
+	closed                     [numReasons]uint64 // last events, by why the session ended
+	recvBytes, sentBytes       uint64
+	dropped, discarded, paused uint64
+	stale, lingerCut           uint64
 }
 
 // add adds what o has counted.
 func (c *counters) add(o *counters) {
 	c.requests += o.requests
 	c.sends += o.sends
-	c.closes += o.closes
+	for r, n := range o.closed {
+		c.closed[r] += n
+	}
 	c.closedFDs += o.closedFDs
 	c.recvBytes += o.recvBytes
 	c.sentBytes += o.sentBytes
@@ -62,7 +65,7 @@ type Stats struct {
 	Start                      time.Time
 	Sessions                   int64
 	Accepted, Closed           uint64
-	Refused                    map[Reason]uint64
+	Refused, ClosedFor         map[Reason]uint64
 	Requests, Responses        uint64
 	RecvBytes, SentBytes       uint64
 	Dropped, Discarded, Paused uint64
@@ -85,7 +88,7 @@ func (e *Engine) Stats(asking *Loop) Stats {
 	defer e.rosterMu.Unlock()
 	now := e.roster.Load()
 	st := Stats{Start: e.started, Sessions: e.open.Load(), Accepted: e.accepted.Load(), Blocking: e.blocking.Load(),
-		Refused: map[Reason]uint64{}, TasksQueued: int(e.pool.queued.Load()), Tasks: e.pool.total.Load(),
+		Refused: map[Reason]uint64{}, ClosedFor: map[Reason]uint64{}, TasksQueued: int(e.pool.queued.Load()), Tasks: e.pool.total.Load(),
 		Workers: len(now.workers), TaskWorkers: len(now.tasks), PacketStats: packets}
 	for r := range e.refused {
 		if n := e.refused[r].Load(); n > 0 {
@@ -109,7 +112,13 @@ func (e *Engine) Stats(asking *Loop) Stats {
 			st.TaskBusy++
 		}
 	}
-	st.Requests, st.Responses, st.Closed = sum.requests, sum.sends, sum.closes
+	st.Requests, st.Responses = sum.requests, sum.sends
+	for r, n := range sum.closed {
+		if n > 0 {
+			st.Closed += n
+			st.ClosedFor[Reason(r)] = n
+		}
+	}
 	st.RecvBytes, st.SentBytes = sum.recvBytes, sum.sentBytes
 	st.Dropped, st.Discarded, st.Paused = sum.dropped, sum.discarded, sum.paused
 	st.Stale, st.LingerCut = sum.stale, sum.lingerCut

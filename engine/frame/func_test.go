@@ -63,8 +63,12 @@ func TestFuncThatKnowsNothing(t *testing.T) {
 				t.Fatal(n, err)
 			}
 		}
-		if calls != 3 {
-			t.Errorf("it was asked %d times about 3 buffers", calls)
+		asked := 3
+		if limit > firstWindow {
+			asked++ // a look at the beginning of the last one
+		}
+		if calls != asked {
+			t.Errorf("it was asked %d times about 3 buffers, want %d", calls, asked)
 		}
 		for _, n := range []int{limit, len(b)} {
 			at := c
