@@ -61,7 +61,7 @@ func (h *Host) preparePorts(old *Generation, s *Settings) (c portChange, err err
 		if c.all[i] != nil {
 			continue
 		}
-		if c.all[i], err = h.engine.BindPort(p.engineOptions(), c.removed); err != nil {
+		if c.all[i], err = h.engine.BindPort(h.portOptions(p), c.removed); err != nil {
 			for _, p := range c.added {
 				h.engine.UnbindPort(p)
 			}
@@ -72,7 +72,8 @@ func (h *Host) preparePorts(old *Generation, s *Settings) (c portChange, err err
 	return c, nil
 }
 
-// tunePorts gives the ports that stay their new options, all of them or none.
+// tunePorts gives the ports that stay their new options, all of them or none:
+// but for the framing, which waits for the code that knows it.
 func (h *Host) tunePorts(c *portChange, s *Settings) error {
 	type undo struct {
 		p *engine.Port
@@ -84,7 +85,9 @@ func (h *Host) tunePorts(c *portChange, s *Settings) error {
 			continue
 		}
 		before := *p.Options()
-		if err := p.Set(s.Ports[i].engineOptions()); err != nil {
+		o := h.portOptions(s.Ports[i])
+		o.Framer, o.FramerOf = before.Framer, before.FramerOf
+		if err := p.Set(o); err != nil {
 			for _, u := range done {
 				u.p.Set(u.o)
 			}
@@ -93,6 +96,15 @@ func (h *Host) tunePorts(c *portChange, s *Settings) error {
 		done = append(done, undo{p, before})
 	}
 	return nil
+}
+
+// framePorts gives all ports their new framing, for sessions that begin from now
+// on. The new code is live.
+func (h *Host) framePorts(g *Generation) {
+	for i, p := range g.ports {
+		o := h.portOptions(g.settings.Ports[i])
+		p.SetFraming(o.Framer, o.FramerOf)
+	}
 }
 
 // exchangePorts lets the clients of new ports in, and those of removed ones no

@@ -243,6 +243,7 @@ func (h *Host) replace(f *engine.Fiber, old *Instance, why string) {
 	old.stage = dead // never closed: whoever still runs there may touch it once more
 	old.gen.alive.Add(-1)
 	delete(seatOf(l).draining, old)
+	delete(seatOf(l).former, old.gen)
 	old.stopTimers()
 	old.closeKept()
 	l.CancelIf(errLost, func(f *engine.Fiber) bool {
@@ -266,6 +267,9 @@ func (h *Host) replace(f *engine.Fiber, old *Instance, why string) {
 	in.goLive()
 	if l == h.engine.Control() {
 		old.gen.control = in
+		return
+	}
+	if l.OnlyReads() {
 		return
 	}
 	l.Spawn(engine.RootWorker, func(f *engine.Fiber) {

@@ -1,7 +1,9 @@
 package scripting
 
 import (
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -18,7 +20,7 @@ func TestSettingsPage(t *testing.T) {
 		b.WriteString("| `" + s.name + "` | " + s.def + " | " + s.doc + " |\n")
 	}
 	b.WriteString("\nOld names: ")
-	for i, alias := range []string{"buffer_output_size", "max_conn", "max_coro_num"} {
+	for i, alias := range slices.Sorted(maps.Keys(settingAliases)) {
 		if i > 0 {
 			b.WriteString(", ")
 		}

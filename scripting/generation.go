@@ -17,13 +17,14 @@ type Generation struct {
 	loader    *vm.Loader
 	settings  *Settings
 	control   *Instance
-	crew      []*engine.Loop // workers, then task workers: the loops it is made for
-	instances []*Instance    // one for each of crew; owned by their loops
-	ports     []*engine.Port // where it listens, the primary port first
-	slots     []int          // by the engine's number of a port: its place in ports
-	alive     atomic.Int32   // instances that have not closed
-	dropped   atomic.Bool    // given up: what has not begun to warm need not
-	wentLive  atomic.Bool    // some loop has switched to it
+	crew      []*engine.Loop               // workers, then task workers: the loops it is made for
+	instances []*Instance                  // one for each of crew; owned by their loops
+	ports     []*engine.Port               // where it listens, the primary port first
+	slots     []int                        // by the engine's number of a port: its place in ports
+	formers   map[*engine.Port]*Generation // see reactorvm.go
+	alive     atomic.Int32                 // instances that have not closed
+	dropped   atomic.Bool                  // given up: what has not begun to warm need not
+	wentLive  atomic.Bool                  // some loop has switched to it
 }
 
 // seat is what a loop keeps for the host: who answers its events, and who is
@@ -33,6 +34,7 @@ type seat struct {
 	early    []engine.Waiter // fibers that wait for the first live instance
 	renewing bool            // a fresh VM of the same generation warms
 	draining map[*Instance]bool
+	former   map[*Generation]*Instance // former code that sessions are still framed by
 }
 
 func seatOf(l *engine.Loop) *seat { return l.Data.(*seat) }
@@ -74,7 +76,10 @@ func (h *Host) begin(g *Generation, crew []*engine.Loop) <-chan *vm.Error {
 				return
 			}
 			in := h.newInstance(g, l)
-			in.number, in.place = first+i, i
+			in.place = i
+			if !l.OnlyReads() {
+				in.number = first + i
+			}
 			in.server.setFixed()
 			g.instances[i] = in
 			err = in.warm(f)
@@ -127,6 +132,9 @@ func (in *Instance) warm(f *engine.Fiber) *vm.Error {
 		return err
 	}
 	in.stage = warming
+	if in.loop.OnlyReads() {
+		return nil // it asks, and works for nobody
+	}
 	if fn := in.on[evWorkerStart]; fn != nil {
 		if err := in.run(f, evWorkerStart, "", fn, in.server.value, in.id); err != nil {
 			return err

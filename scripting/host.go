@@ -188,6 +188,9 @@ func (h *Host) Start(log *slog.Logger) error {
 		}
 	}()
 	o := g.settings.engineOptions()
+	for i, p := range g.settings.Ports {
+		o.Ports[i] = h.portOptions(p)
+	}
 	o.Logger = log
 	o.ControlInterrupt = h.controlWord
 	e, err := engine.New(o, h)
@@ -201,14 +204,14 @@ func (h *Host) Start(log *slog.Logger) error {
 		return err
 	}
 	g.bindPorts(e.Ports())
-	for _, l := range h.loops() {
+	for _, l := range append(h.loops(), e.Reactors()...) { // in base mode these are the workers once more
 		h.onLoop(l, func() { l.Data = &seat{} })
 	}
 	h.onLoop(e.Control(), func() {
 		e.Control().Data = &seat{live: g.control}
 		g.control.settle(e.Control())
 	})
-	if verr := h.warm(g, h.loops(), nil, h.done); verr != nil {
+	if verr := h.warm(g, append(h.loops(), h.reactorsFor(g)...), nil, h.done); verr != nil {
 		h.discard(g)
 		if h.stopping.Load() {
 			return ErrInterrupted

@@ -43,6 +43,9 @@ type Instance struct {
 	subs   map[*Subscription]bool
 	fibers map[uint64]*fiberState // those whose id the script knows
 
+	lengths []*lua.LFunction // package_length_func of each port, the primary one first
+	asked   string           // the function that is being asked, and must answer at once
+
 	number  int        // worker id; -1 in the control VM
 	place   int        // among the instances of its generation; -1 for the control VM
 	id      lua.LValue // the same, boxed once
@@ -131,6 +134,7 @@ func (in *Instance) runTop() *vm.Error {
 	}
 	in.FlushOutput()
 	in.collect()
+	in.collectLengths()
 	return nil
 }
 
@@ -276,6 +280,9 @@ func (p parked) back() {
 func (in *Instance) mustRun(L *lua.LState, what string) {
 	if in.stage == declaring && !in.runAlone(L, what) {
 		vm.Raise(L, "%s cannot be used while the script loads: the top level only declares (do it in onWorkerStart)", what)
+	}
+	if in.asked != "" {
+		vm.Raise(L, "%s cannot be used in %s: it must answer at once, and do nothing else", what, in.asked)
 	}
 }
 

@@ -234,6 +234,9 @@ func (in *Instance) doStats(L *lua.LState) int {
 			refused += n
 		}
 	}
+	for reason, n := range st.ClosedFor {
+		num("closed_"+reason.String(), float64(n))
+	}
 	num("start_time", float64(st.Start.Unix()))
 	num("connection_num", float64(st.Sessions))
 	num("accept_count", float64(st.Accepted))

@@ -135,7 +135,7 @@ func portField(in *Instance, v any, name string) lua.LValue {
 		t := in.vm.State().NewTable()
 		if d.primary {
 			for name, v := range in.settings().Given {
-				t.RawSetString(name, Thaw(in.vm.State(), v))
+				t.RawSetString(name, in.shown(name, v))
 			}
 		}
 		for _, g := range d.values {

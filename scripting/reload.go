@@ -295,6 +295,7 @@ func (a *attempt) prepare() (err error) {
 		}
 		a.crew = slices.Concat(a.resize.Workers(), a.resize.TaskWorkers())
 	}
+	a.crew = append(a.crew, h.reactorsFor(a.g)...)
 	return nil
 }
 
@@ -338,8 +339,11 @@ func (a *attempt) swap() {
 	}
 	h.reloadEvent(a.old.control, evBeforeReload, a.g.id, &a.report)
 	a.g.bindPorts(a.ports.all)
+	a.g.formers = h.formers(a.old, a.g)
 	h.apply(a.g, a.diff)
 	a.report.Draining = h.swap(a.old, a.g, a.resize)
+	h.leaveReactors(a.g)
+	h.framePorts(a.g)
 	h.exchangePorts(&a.ports, a.g.settings)
 	h.limitDraining()
 }

@@ -122,7 +122,7 @@ func (so *serverObject) changingFields() map[string]func(*lua.LState) lua.LValue
 			s := in.settings()
 			t := L.NewTable()
 			for name, v := range s.Given {
-				t.RawSetString(name, Thaw(L, v))
+				t.RawSetString(name, in.shown(name, v))
 			}
 			t.RawSetString("worker_num", lua.LNumber(s.Workers))
 			t.RawSetString("task_worker_num", lua.LNumber(s.TaskWorkers))
@@ -240,7 +240,7 @@ func argFault(L *lua.LState, n int, name, want string, got lua.LValue) {
 // send is server:send(fd, data).
 func (so *serverObject) send(L *lua.LState) int {
 	in := so.in
-	if in.stage == declaring {
+	if in.stage == declaring || in.asked != "" {
 		in.mustRun(L, "server:send")
 	}
 	if L.Get(1) != so.value {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"swoon/engine"
+	"swoon/engine/frame"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -80,6 +81,7 @@ type PortSettings struct {
 	LowWater     int
 
 	IdleSettings
+	FramingSettings
 
 	Given map[string]lua.LValue // what the port set itself; nil on the primary
 	twin  int                   // how many ports before it have the same address
@@ -101,7 +103,7 @@ func defaultPort() PortSettings {
 		Host: "127.0.0.1", Port: 9501, Backlog: engine.DefaultBacklog, NoDelay: true,
 		KeepIdle: engine.DefaultKeepIdle, KeepInterval: engine.DefaultKeepInterval, KeepCount: engine.DefaultKeepCount,
 		SocketMode:   engine.DefaultSocketMode,
-		SocketBuffer: engine.DefaultOutboxBytes,
+		SocketBuffer: engine.DefaultOutboxBytes, FramingSettings: FramingSettings{framer: frame.Raw{}},
 	}
 }
 
@@ -140,7 +142,7 @@ func (p *PortSettings) engineOptions() engine.PortOptions {
 			RecvBuffer: p.RecvBuffer, SendBuffer: p.SendBuffer, SocketMode: p.SocketMode,
 		},
 		OutboxBytes: p.SocketBuffer, HighWater: p.HighWater, LowWater: p.LowWater,
-		IdleOptions: engine.IdleOptions{Heartbeat: p.Heartbeat, Silent: p.Silent, MaxIdle: p.MaxIdle},
+		IdleOptions: engine.IdleOptions{Heartbeat: p.Heartbeat, Silent: p.Silent, MaxIdle: p.MaxIdle}, Framer: p.framer,
 	}
 }
 
@@ -174,6 +176,7 @@ func resolve(values []given, ports []*portDecl) (*Settings, []string) {
 		r.fault(last["port"], "setting 'port': %v", err)
 	}
 	r.checkPort(&r.s.PortSettings, last)
+	r.frame(&r.s.PortSettings, last)
 	if g, ok := last["reactor_num"]; ok {
 		if r.s.Mode == engine.Base {
 			r.fault(g, `setting 'reactor_num': in base mode every worker is its own reactor (hint: mode = "process")`)
@@ -222,10 +225,15 @@ func (r *resolver) apply(values []given, set func(*setting, lua.LValue) error, i
 			}
 			continue
 		}
-		if err := set(row, g.value); err != nil {
+		v, err := settled(g.value)
+		if err == nil {
+			err = set(row, v)
+		}
+		if err != nil {
 			r.fault(g, "setting '%s': %v", g.name, err)
 			continue
 		}
+		g.value = v
 		into[name] = g.value
 		last[name] = g
 	}
@@ -256,6 +264,7 @@ func (r *resolver) resolvePort(d *portDecl) *PortSettings {
 	r.checkPort(&p, last)
 	if d.hasSet {
 		r.beat(&p)
+		r.frame(&p, last)
 	}
 	for _, name := range names(last) {
 		g := last[name]

@@ -27,7 +27,7 @@ type setting struct {
 }
 
 // settingTable is all of them, in the order of the settings page.
-var settingTable = slices.Concat(socketSettings, flowSettings, taskSettings, serverSettings)
+var settingTable = slices.Concat(socketSettings, framingSettings, flowSettings, taskSettings, serverSettings)
 
 var serverSettings = []setting{
 	{name: "mode", def: `"base"`, server: setMode,
@@ -86,4 +86,5 @@ var serverSettings = []setting{
 // settingAliases are old names of settings.
 var settingAliases = map[string]string{
 	"max_conn": "max_connection", "task_object": "task_use_object", "max_coro_num": "max_coroutine", "buffer_output_size": "output_buffer_size",
+	"package_body_start": "package_body_offset",
 }

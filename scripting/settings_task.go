@@ -1,10 +1,7 @@
 package scripting
 
 import (
-	"fmt"
 	"math/rand/v2"
-	"sort"
-	"strings"
 
 	"swoon/engine"
 
@@ -63,16 +60,6 @@ func (s *TaskSettings) taskGrace() int {
 		return 0
 	}
 	return 1 + rand.IntN(grace)
-}
-
-// showTable is a table of numbers as a script would write it.
-func showTable(t *Table) string {
-	var fields []string
-	for i, k := range t.keys {
-		fields = append(fields, fmt.Sprintf("%v = %v", k, t.vals[i]))
-	}
-	sort.Strings(fields)
-	return "{ " + strings.Join(fields, ", ") + " }"
 }
 
 // setTaskRetry is the setting task_retry.

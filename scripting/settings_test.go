@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -85,7 +86,7 @@ func TestSettingsRefuseWhatTheyMust(t *testing.T) {
 		{"dispatch_mode", lua.LNumber(1), `(other modes will need mode = "process")`},
 		{"reactor_num", lua.LNumber(1), `in base mode every worker is its own reactor (hint: mode = "process")`},
 		{"wroker_num", lua.LNumber(1), "unknown setting 'wroker_num' (did you mean 'worker_num'?)"},
-		{"package_eof", lua.LString("\n"), "setting 'package_eof' is not in this version"},
+		{"open_mqtt_protocol", lua.LTrue, "setting 'open_mqtt_protocol' is not in this version"},
 		{"zzzzzzzzzzzzzzz", lua.LNumber(1), "unknown setting 'zzzzzzzzzzzzzzz'"},
 	} {
 		_, fault := set(c.name, c.value)
@@ -106,6 +107,9 @@ func TestEverySettingTakesItsDefault(t *testing.T) {
 			t.Errorf("%s takes a table", row.name)
 		}
 		var v lua.LValue = lua.LString(strings.Trim(row.def, `"`))
+		if text, err := strconv.Unquote(row.def); err == nil {
+			v = lua.LString(text)
+		}
 		if row.def == "true" || row.def == "false" {
 			v = lua.LBool(row.def == "true")
 		}
