@@ -395,11 +395,16 @@ func TestSendToErrors(t *testing.T) {
 		}
 		return p
 	}
-	results := make(chan error)
-	var to Peer
-	var data string
+	type question struct {
+		to   Peer
+		data string
+	}
+	questions, results := make(chan question, 1), make(chan error)
 	o := Options{Ports: []PortOptions{{Listen: Listen{Host: "127.0.0.1", Kind: UDP}}, {Listen: Listen{Host: filepath.Join(dir, "s"), Kind: UnixDgram}}}}
-	e := servePackets(t, o, func(f *Fiber, p *Packet) { results <- f.SendTo(to, data, nil) })
+	e := servePackets(t, o, func(f *Fiber, p *Packet) {
+		q := <-questions
+		results <- f.SendTo(q.to, q.data, nil)
+	})
 	c := peer(t, e.Ports()[0])
 	for _, test := range []struct {
 		to   Peer
@@ -413,7 +418,7 @@ func TestSendToErrors(t *testing.T) {
 		{parse(filepath.Join(dir, "none"), 0), "x", ErrNobodyListens},
 		{parse("240.0.0.1", 9), "x", ErrUnreachable},
 	} {
-		to, data = test.to, test.data
+		questions <- question{test.to, test.data}
 		say(t, c, "go")
 		err := from(t, results)
 		var got *Errno

@@ -336,7 +336,7 @@ func TestEveryNameOfThePage(t *testing.T) {
 	for _, name := range strings.Fields(`set on start listen addlistener send sendto sendfile close exists exist getClientInfo connection_info
 		getClientList connection_list pause resume confirm protect bind task taskwait taskWaitMulti taskCo finish sendMessage tick after clearTimer
 		defer stats reload stop shutdown addtimer deltimer heartbeat getLastError getWorkerId getWorkerPid getWorkerStatus getMasterPid getManagerPid
-		session broadcast watch recv ports`) {
+		session broadcast watch recv`) {
 		switch got := c.eval(`return select(2, pcall(function() local m = server.` + name + ` return type(m) end))`); got {
 		case "function":
 		case "server." + name + " is not in this version":
@@ -345,7 +345,7 @@ func TestEveryNameOfThePage(t *testing.T) {
 			t.Errorf("server.%s: %q", name, got)
 		}
 	}
-	for _, name := range strings.Fields("host port mode setting connections master_pid manager_pid worker_id worker_pid taskworker generation") {
+	for _, name := range strings.Fields("host port mode setting ports connections master_pid manager_pid worker_id worker_pid taskworker generation") {
 		if got := c.eval(`return type(server.` + name + `)`); got == "nil" || got == "function" {
 			t.Errorf("server.%s is a %s", name, got)
 		}

@@ -447,8 +447,8 @@ func TestTopLevelOnlyDeclares(t *testing.T) {
 	for what, want := range map[string]string{
 		`require("co").sleep(1)`:              "app.lua:1: co.sleep cannot be used while the script loads: the top level only declares (do it in onWorkerStart)",
 		`require("co").go(function() end)`:    "app.lua:1: co.go cannot be used while the script loads: the top level only declares (do it in onWorkerStart)",
-		`server:tick(1000, print)`:            "app.lua:1: tick cannot be used while the script loads: the top level only declares (do it in onWorkerStart)",
-		`require("timer").after(1000, print)`: "app.lua:1: after cannot be used while the script loads: the top level only declares (do it in onWorkerStart)",
+		`server:tick(1000, print)`:            "app.lua:1: server:tick cannot be used while the script loads: the top level only declares (do it in onWorkerStart)",
+		`require("timer").after(1000, print)`: "app.lua:1: timer.after cannot be used while the script loads: the top level only declares (do it in onWorkerStart)",
 		`server:send(1, "x")`:                 "app.lua:1: server:send cannot be used while the script loads: the top level only declares (do it in onWorkerStart)",
 		`server:task("x")`:                    "app.lua:1: server:task cannot be used while the script loads: the top level only declares (do it in onWorkerStart)",
 		`pcall(coroutine.wrap(function() print(pcall(require("co").sleep, 1)) end)) error("so", 0)`: "so",

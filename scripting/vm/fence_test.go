@@ -56,7 +56,8 @@ print(coroutine.resume(a))`, "true\ttrue\tfalse\tcannot resume normal coroutine"
 			if got := out(t, c.src); !strings.Contains(got, c.want) {
 				t.Errorf("%.300q lacks %q", got, c.want)
 			}
-			if d := time.Since(start); d > 10*time.Second {
+			// It ends, also on a machine that does other things too.
+			if d := time.Since(start); d > time.Minute {
 				t.Error("took", d)
 			}
 		})
