@@ -83,6 +83,7 @@ type setup struct {
 	flags   []string // more flags of run
 	args    []string // arguments of the script
 	ulimit  int      // descriptors; 0: as it is
+	passed  []passed // sockets, as systemd passes them
 }
 
 // everyMode runs a story in both modes: one worker on one processor, and four;
@@ -156,6 +157,7 @@ func launch(t testing.TB, s setup, path string) *server {
 		cmd = exec.Command("sh", append([]string{"-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, s.ulimit), binary(t, s.race)}, args...)...)
 	}
 	cmd.Env = append(os.Environ(), s.env...)
+	s.pass(cmd)
 	if s.procs > 0 {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("GOMAXPROCS=%d", s.procs))
 	}

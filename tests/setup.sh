@@ -2,8 +2,8 @@
 # Installs what `make test` needs beyond Go: a C compiler (the race detector is
 # linked by it), Lua 5.1 and PHP (scripts and the php module are held against
 # the originals), OpenBSD netcat and socat (the examples are talked to as a
-# reader would), git, vim and ed (what they do to files is a reload). Says
-# nothing when all of it is there.
+# reader would), git, vim and ed (what they do to files is a reload), ss (what
+# the kernel says of a socket). Says nothing when all of it is there.
 set -euo pipefail
 
 missing=()
@@ -24,6 +24,7 @@ need git command -v git
 need vim command -v vim
 need ed command -v ed
 need socat command -v socat
+need iproute2 command -v ss
 need gcc command -v cc
 if [[ ! " ${missing[*]-} " == *" gcc "* ]]; then need libc6-dev c_compiler; else missing+=(libc6-dev); fi
 

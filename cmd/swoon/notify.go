@@ -17,15 +17,19 @@ import (
 // notifier tells systemd, or who speaks like it, how the server is: the socket
 // of sd_notify(3). A nil one tells nobody.
 type notifier struct {
-	conn net.Conn
-	log  *slog.Logger
+	conn  net.Conn
+	log   *slog.Logger
+	every time.Duration // of the watchdog; 0: there is none
 }
 
-// newNotifier reads NOTIFY_SOCKET, and takes it out of the environment: what
+// newNotifier reads the environment, and takes out of it what it reads: what
 // this process starts does not speak for it.
 func newNotifier(log *slog.Logger) *notifier {
 	path := os.Getenv("NOTIFY_SOCKET")
-	os.Unsetenv("NOTIFY_SOCKET")
+	every := watchdogInterval(os.Getenv("WATCHDOG_USEC"), os.Getenv("WATCHDOG_PID"), os.Getpid())
+	for _, name := range []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"} {
+		os.Unsetenv(name)
+	}
 	if path == "" {
 		return nil
 	}
@@ -34,7 +38,7 @@ func newNotifier(log *slog.Logger) *notifier {
 		log.Warn("nobody is told how the server is", "NOTIFY_SOCKET", path, "error", err)
 		return nil
 	}
-	return &notifier{conn, log}
+	return &notifier{conn, log, every}
 }
 
 // send sends lines of the form NAME=value.
@@ -72,15 +76,12 @@ func monotonic() int64 {
 // keepAlive feeds systemd's watchdog, if there is one, for as long as alive
 // says that the server is, given a time in which to find out.
 func (n *notifier) keepAlive(alive func(time.Duration) bool) {
-	every := watchdogInterval(os.Getenv("WATCHDOG_USEC"), os.Getenv("WATCHDOG_PID"), os.Getpid())
-	os.Unsetenv("WATCHDOG_USEC")
-	os.Unsetenv("WATCHDOG_PID")
-	if n == nil || every == 0 {
+	if n == nil || n.every == 0 {
 		return
 	}
 	go func() {
-		for tick := time.NewTicker(every); ; <-tick.C {
-			if alive(every) {
+		for tick := time.NewTicker(n.every); ; <-tick.C {
+			if alive(n.every) {
 				n.send("WATCHDOG=1")
 			} else {
 				n.log.Error("no worker answers: the watchdog is not told that the server is alive")
