@@ -15,6 +15,12 @@
 //	send      outbox.go    into the session's outbox
 //	flush     outbox.go    at the end of the turn
 //
+// Packets have no session: udp.go reads them on a goroutine of their port's, and
+// packet.go runs their callbacks on the worker that their peer belongs to.
+//
+// Ports are made in listen.go, of addresses (address.go), paths (socketfile.go)
+// and sockets from systemd (systemd.go); sockopt.go is what the kernel is told.
+//
 // Around it: loop.go is the turn, baton.go who runs it, fiber.go what waits,
 // mailbox.go how others reach it, timer.go when; close.go how a session ends,
 // drain.go how a server does; roster.go how many loops there are, move.go how
@@ -31,6 +37,9 @@
 //	Session   reactor: slot interest   under mu: fd state reason out and flags;
 //	          eof partial linger       worker and reactor to write
 //	                                   inbox: the loop (Base), mu (Process)
+//	Port      nobody                   opts (replaced as a whole); dispatch while
+//	                                   packets go to workers, sending while the
+//	                                   socket of packets may be closed
 //	Timer     holder of the loop       -
 //	roster    nobody                   replaced as a whole under rosterMu
 //	taskPool  nobody                   its lock
@@ -42,9 +51,9 @@
 //
 // Engine.placing may be taken under Session.mu, rosterMu under placing;
 // registry.mu is a leaf, and may be taken under Session.mu and placing.
-// Session.mu and
-// taskPool.mu may be held when a mailbox.mu is taken, and when a baton is passed
-// (a channel with room, which never blocks); so may the lock of a fiber's wait
-// for tasks, which is never held together with the pool's. No lock is held when a
-// callback runs or a fiber waits.
+// Port.dispatch may be taken under placing, Port.sending under Engine.portsMu.
+// Session.mu, Port.dispatch and taskPool.mu may be held when a mailbox.mu is
+// taken, and when a baton is passed (a channel with room, which never blocks); so
+// may the lock of a fiber's wait for tasks, which is never held together with the
+// pool's. No lock is held when a callback runs or a fiber waits.
 package engine

@@ -119,7 +119,7 @@ var callbackDocs = []Func{
 	{Name: "onPipeMessage", Params: []Param{theServer, {"src_worker_id", "number"}, {"message", "any"}}, Doc: "Another worker has sent a message with server:sendMessage."},
 	{Name: "onConnect", Params: []Param{theServer, theFD, reactor}, Doc: "A client has connected; fd is the id of its session."},
 	{Name: "onReceive", Params: []Param{theServer, theFD, reactor, {"data", "string"}}, Doc: "A message has arrived: what the port's framing says is one, or whatever was there to read."},
-	{Name: "onPacket", Params: []Param{theServer, {"data", "string"}, {"client", "table"}}, Doc: "A packet has arrived at a port for packets. client has address, port, server_port and dispatch_time."},
+	{Name: "onPacket", Params: []Param{theServer, {"data", "string"}, {"client", "table"}}, Doc: "A packet has arrived at a port for packets. client has address, port, server_port, server_socket and dispatch_time."},
 	{Name: "onClose", Params: []Param{theServer, theFD, reactor, {"reason", "string"}}, Doc: "A session has ended, and why. reactor_id is -1 when the script closed it."},
 	{Name: "onBufferFull", Params: []Param{theServer, theFD}, Doc: "What a session has not taken yet has passed the high watermark."},
 	{Name: "onBufferEmpty", Params: []Param{theServer, theFD}, Doc: "What a session has not taken yet has fallen below the low watermark again."},
