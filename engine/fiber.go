@@ -40,7 +40,7 @@ type Fiber struct {
 	id      uint64
 	root    Root
 	session *Session // RootSession: whose event this is
-	port    *Port    // RootPacket: where the packet came in
+	asked   asked    // RootPacket: how the packet came in
 	cancel  error    // sticky: every wait fails with it at once
 	killAt  int64    // a cancelled fiber that goes on past this is killed
 	Data    any      // the handler's: what it needs to find its way back
@@ -113,7 +113,7 @@ func (f *Fiber) Afresh() {
 // end closes what begin opened.
 func (f *Fiber) end() {
 	f.loop.roots[f.root]--
-	f.root, f.session, f.port, f.Data = RootNone, nil, nil, nil
+	f.root, f.session, f.asked, f.Data = RootNone, nil, asked{}, nil
 }
 
 // Begin opens a wait and returns the right to end it. what names it in lists.
@@ -243,7 +243,7 @@ func (f *Fiber) Go(root Root, fn func(*Fiber)) error {
 		return ErrTooManyFibers
 	}
 	child := l.spare()
-	child.job, child.jobRoot, child.starter, child.port = fn, root, f, f.port
+	child.job, child.jobRoot, child.starter, child.asked = fn, root, f, f.asked
 	l.starters++
 	l.pass(child)
 	<-f.wake

@@ -11,7 +11,7 @@ type Inline struct {
 	id      uint64
 	root    Root
 	session *Session
-	port    *Port
+	asked   asked
 	cancel  error
 	data    any
 }
@@ -20,9 +20,9 @@ type Inline struct {
 // was doing is kept until End. Baton holder.
 func (l *Loop) Inline(s *Session) Inline {
 	f := l.cur
-	in := Inline{f, f.id, f.root, f.session, f.port, f.cancel, f.Data}
+	in := Inline{f, f.id, f.root, f.session, f.asked, f.cancel, f.Data}
 	l.nextFiber++
-	f.id, f.root, f.session, f.port, f.cancel, f.Data = l.nextFiber, RootSession, s, s.port, nil, nil
+	f.id, f.root, f.session, f.asked, f.cancel, f.Data = l.nextFiber, RootSession, s, asked{}, nil, nil
 	l.inline = true
 	f.Afresh()
 	return in
@@ -36,5 +36,5 @@ func (in *Inline) End() {
 		l.panicked(f, p)
 	}
 	l.inline = false
-	f.id, f.root, f.session, f.port, f.cancel, f.Data = in.id, in.root, in.session, in.port, in.cancel, in.data
+	f.id, f.root, f.session, f.asked, f.cancel, f.Data = in.id, in.root, in.session, in.asked, in.cancel, in.data
 }

@@ -72,10 +72,25 @@ func listen(e *Engine, want PortOptions) (*Port, error) {
 		only, err := unix.GetsockoptInt(p.fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
 		p.dual = err == nil && only == 0
 	}
+	if p.kind.Packets() {
+		if p.wild = !p.kind.Unix() && p.addr.Addr().IsUnspecified(); p.wild {
+			err = askWhere(p.fd, p.kind)
+		}
+		if err == nil {
+			p.reader, err = newReader(p)
+		}
+		if err != nil {
+			unix.Close(p.fd)
+			return fail(err)
+		}
+	}
 	p.opts.Store(&want)
 	p.file = os.NewFile(uintptr(p.fd), "listener")
 	if p.raw, err = p.file.SyscallConn(); err != nil {
 		p.file.Close()
+		if p.reader != nil {
+			p.reader.close()
+		}
 		return fail(err)
 	}
 	p.open = p.kind.Packets()

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
 )
@@ -167,10 +168,21 @@ func (l *Loop) runPacket(f *Fiber, pkt *Packet) {
 	l.count.recvBytes += uint64(len(pkt.Data))
 	l.parcels.serving = pkt
 	f.begin(RootPacket, nil)
-	f.port = pkt.Port
+	f.asked = asked{pkt.Port, pkt.From, pkt.local}
 	defer l.packetDone(f, pkt)
 	defer l.recovered(f)
 	l.eng.packet(f, pkt)
+}
+
+// Dropped counts a packet, or a message, that the handler has no callback for.
+// Baton holder.
+func (f *Fiber) Dropped() { f.loop.count.dropped++ }
+
+// asked is how a packet came in: an answer to its sender leaves the same way.
+type asked struct {
+	port  *Port
+	peer  Peer
+	local netip.Addr
 }
 
 // packetDone lets the peer's next packet have its turn.

@@ -434,6 +434,40 @@ func TestSendToErrors(t *testing.T) {
 	}
 }
 
+// A port on every address of the machine answers from the address that was
+// asked: the clients here are connected, and hear no other.
+func TestAnswersLeaveFromTheAddressAsked(t *testing.T) {
+	for _, c := range []struct{ listen, ask string }{
+		{"0.0.0.0", "127.0.0.1"}, {"0.0.0.0", "127.0.0.2"}, {"0.0.0.0", "127.9.9.9"}, {"::", "::1"},
+	} {
+		if c.listen == "::" {
+			hasIPv6(t)
+		}
+		e := servePackets(t, Options{Workers: 1, Ports: []PortOptions{{Listen: Listen{Host: c.listen, Kind: UDP}}}}, func(f *Fiber, p *Packet) {
+			data, to := p.Data, p.From
+			f.SendTo(to, data, nil)
+			pause(f, time.Millisecond)
+			f.SendTo(to, data, f.PacketPort(p.Port.FD()))
+			f.Go(RootPacket, func(f *Fiber) {
+				pause(f, time.Millisecond)
+				f.SendTo(to, data, nil)
+			})
+		})
+		conn, err := net.Dial("udp", net.JoinHostPort(c.ask, fmt.Sprint(e.Ports()[0].Addr().Port)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
+		for _, text := range []string{"hello", ""} {
+			say(t, conn, text)
+			for range 3 {
+				hear(t, conn, text)
+			}
+		}
+	}
+}
+
 // A stop waits for the packets that were read, and their answers arrive.
 func TestDrainWaitsForPackets(t *testing.T) {
 	modes(t, func(t *testing.T, o Options) {

@@ -13,8 +13,9 @@ import (
 func (h *Host) Packet(f *engine.Fiber, p *engine.Packet) {
 	in := current(f)
 	fn := in.portCallback(p.Port, evPacket)
-	if fn == nil {
-		return // the port is gone from the script, or a replaced VM's top level failed: that was reported
+	if fn == nil { // the port is gone from the script, or a replaced VM's top level failed: that was reported
+		f.Dropped()
+		return
 	}
 	c := in.begin(f, evPacket, "", fn)
 	c.th.Push(in.server.value)
@@ -77,7 +78,7 @@ func (in *Instance) doSendto(L *lua.LState) int {
 	}
 	var from *engine.Port
 	if fd >= 0 {
-		if from = in.host.engine.PacketPort(int(fd)); from == nil {
+		if from = in.loop.Current().PacketPort(int(fd)); from == nil {
 			return in.server.fail(L, errNoSocket)
 		}
 	}

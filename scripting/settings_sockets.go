@@ -161,6 +161,14 @@ func (p *PortSettings) place(hasPort bool) error {
 	return nil
 }
 
+// Addresses are where the server is to listen, its own port first.
+func (s *Settings) Addresses() (list []string) {
+	for _, p := range s.Ports {
+		list = append(list, p.address())
+	}
+	return list
+}
+
 // listen is the address as the engine wants it.
 func (p *PortSettings) listen() engine.Listen {
 	return engine.Listen{Host: p.Host, Port: p.Port, Kind: p.Kind}

@@ -147,7 +147,7 @@ func checkCommand(code *int) *cobra.Command {
 				return nil
 			}
 			s := h.Settings()
-			fmt.Printf("%s: ok (%s mode, %s:%d, %d workers, %d task workers)\n", args[0], s.Mode, s.Host, s.Port, s.Workers, s.TaskWorkers)
+			fmt.Printf("%s: ok (%s mode, %s, %d workers, %d task workers)\n", args[0], s.Mode, strings.Join(s.Addresses(), ", "), s.Workers, s.TaskWorkers)
 			return nil
 		},
 	}
