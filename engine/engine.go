@@ -104,6 +104,9 @@ func New(o Options, h Handler) (*Engine, error) {
 	for i := range o.TaskWorkers {
 		all.tasks = append(all.tasks, must(newLoop(e, taskRole, o.Workers+i, i)))
 	}
+	for i := range o.Processes {
+		all.processes = append(all.processes, must(newLoop(e, processRole, o.Workers+o.TaskWorkers+i, i)))
+	}
 	e.control = must(newLoop(e, controlRole, -1, 0))
 	if len(faults) > 0 {
 		for _, l := range all.all {
@@ -151,6 +154,9 @@ func (e *Engine) Reactors() []*Loop { return e.roster.Load().reactors }
 
 // TaskWorkers are the loops that run tasks.
 func (e *Engine) TaskWorkers() []*Loop { return e.roster.Load().tasks }
+
+// Processes are the loops that have neither sessions nor tasks.
+func (e *Engine) Processes() []*Loop { return e.roster.Load().processes }
 
 // Control is the loop of the events that belong to no worker.
 func (e *Engine) Control() *Loop { return e.control }

@@ -16,6 +16,7 @@ const (
 	workerRole
 	taskRole
 	controlRole
+	processRole
 )
 
 // What one turn does at most, so that no kind of work can starve another.
@@ -142,6 +143,12 @@ func (l *Loop) IsTask() bool { return l.role&taskRole != 0 }
 // OnlyReads says whether the loop owns sockets and runs no callbacks: a reactor
 // of Process mode.
 func (l *Loop) OnlyReads() bool { return l.role == reactorRole }
+
+// IsProcess says whether the loop is one of Processes.
+func (l *Loop) IsProcess() bool { return l.role&processRole != 0 }
+
+// Index is the loop's place among those of its kind.
+func (l *Loop) Index() int { return l.idx }
 
 // Engine is the loop's engine.
 func (l *Loop) Engine() *Engine { return l.eng }

@@ -17,7 +17,7 @@ import (
 // that left. left is told of each at the turn of its Leave.
 func resize(t testing.TB, e *Engine, workers, tasks int, left func(*Loop)) []*Loop {
 	t.Helper()
-	r, err := e.Prepare(workers, tasks)
+	r, err := e.Prepare(workers, tasks, 0)
 	if err != nil {
 		t.Error(err)
 		return nil
@@ -270,11 +270,11 @@ func workersChange(t *testing.T, mode Mode) {
 	var goners []*Loop
 	for range changes {
 		if rand.IntN(10) == 0 {
-			r, err := e.Prepare(1+rand.IntN(8), rand.IntN(4))
+			r, err := e.Prepare(1+rand.IntN(8), rand.IntN(4), rand.IntN(3))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := e.Prepare(1, 1); err == nil {
+			if _, err := e.Prepare(1, 1, 0); err == nil {
 				t.Error("two resizes at a time")
 			}
 			goners = append(goners, r.Added()...)

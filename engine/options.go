@@ -35,6 +35,7 @@ type Options struct {
 	Workers     int // loops that run callbacks
 	Reactors    int // loops that own sockets; Process only
 	TaskWorkers int
+	Processes   int // loops that have no sessions and no tasks, for what the handler likes
 	Ports       []PortOptions
 	Limits
 
@@ -175,6 +176,7 @@ func (o *Options) Validate() error {
 	check(o.Reactors >= 0, "reactor_num: %d is negative", o.Reactors)
 	check(o.Workers == 0 || o.Reactors <= o.Workers, "reactor_num: %d is more than worker_num %d", o.Reactors, o.Workers)
 	check(o.TaskWorkers >= 0, "task_worker_num: %d is negative", o.TaskWorkers)
+	check(o.Processes >= 0, "processes: %d is negative", o.Processes)
 	for _, p := range o.Ports {
 		if err := p.Validate(); err != nil {
 			faults = append(faults, err)

@@ -12,10 +12,11 @@ import (
 // roster is which loops there are. It is replaced as a whole: whoever has
 // loaded one may go through it without a lock.
 type roster struct {
-	workers  []*Loop // run callbacks; in Base mode also the reactors
-	reactors []*Loop // own sockets
-	tasks    []*Loop
-	all      []*Loop // with the control loop, those that begin, those that leave
+	workers   []*Loop // run callbacks; in Base mode also the reactors
+	reactors  []*Loop // own sockets
+	tasks     []*Loop
+	processes []*Loop
+	all       []*Loop // with the control loop, those that begin, those that leave
 }
 
 // enlist gives a new session its loops and its id: the worker with the fewest
@@ -50,25 +51,28 @@ func fewest(loops []*Loop, next *int) *Loop {
 	return best
 }
 
-// Resize is a change of the numbers of workers and task workers under way:
+// Resize is a change of the numbers of workers, task workers and processes under way:
 // Prepare, then Commit or Abort. After Commit each leaving loop is told Leave,
 // at a turn, and then given up with Retire.
 type Resize struct {
-	eng     *Engine
-	workers []*Loop
-	tasks   []*Loop
-	added   []*Loop
-	leaving []*Loop
+	eng       *Engine
+	workers   []*Loop
+	tasks     []*Loop
+	processes []*Loop
+	added     []*Loop
+	leaving   []*Loop
 }
 
-// Prepare makes and starts the loops for other numbers of workers and task
-// workers. Nothing uses them yet. One resize at a time.
-func (e *Engine) Prepare(workers, tasks int) (*Resize, error) {
+// Prepare makes and starts the loops for other numbers of workers, task workers
+// and processes. Nothing uses them yet. One resize at a time.
+func (e *Engine) Prepare(workers, tasks, processes int) (*Resize, error) {
 	switch {
 	case workers < 1:
 		return nil, fmt.Errorf("worker_num: %d is less than 1", workers)
 	case tasks < 0:
 		return nil, fmt.Errorf("task_worker_num: %d is negative", tasks)
+	case processes < 0:
+		return nil, fmt.Errorf("processes: %d is negative", processes)
 	case e.draining.Load():
 		return nil, ErrShutdown
 	case !e.resizing.CompareAndSwap(false, true):
@@ -93,6 +97,7 @@ func (e *Engine) Prepare(workers, tasks int) (*Resize, error) {
 	}
 	r.workers = fit(now.workers, workers, e.newWorker)
 	r.tasks = fit(now.tasks, tasks, func(i int) (*Loop, error) { return newLoop(e, taskRole, workers+i, i) })
+	r.processes = fit(now.processes, processes, func(i int) (*Loop, error) { return newLoop(e, processRole, workers+tasks+i, i) })
 	if fault != nil {
 		for _, l := range r.added {
 			l.closePoller()
@@ -131,6 +136,9 @@ func (r *Resize) Workers() []*Loop { return r.workers }
 // TaskWorkers are the task workers there will be after Commit, by id.
 func (r *Resize) TaskWorkers() []*Loop { return r.tasks }
 
+// Processes are the process loops there will be after Commit, by id.
+func (r *Resize) Processes() []*Loop { return r.processes }
+
 // Added are the loops that Prepare has started, by id.
 func (r *Resize) Added() []*Loop { return r.added }
 
@@ -138,10 +146,13 @@ func (r *Resize) Added() []*Loop { return r.added }
 func (r *Resize) Leaving() []*Loop { return r.leaving }
 
 // ID is the id that a loop of Workers or TaskWorkers will have after Commit;
-// a task worker that stays may have another one before.
+// a task worker or process that stays may have another one before.
 func (r *Resize) ID(l *Loop) int {
-	if l.IsTask() {
+	switch {
+	case l.IsTask():
 		return len(r.workers) + l.idx
+	case l.IsProcess():
+		return len(r.workers) + len(r.tasks) + l.idx
 	}
 	return l.idx
 }
@@ -158,13 +169,13 @@ func (r *Resize) Commit() {
 	}
 	e.handing.Lock()
 	e.changeRoster(func(next *roster) {
-		next.workers, next.tasks = r.workers, r.tasks
+		next.workers, next.tasks, next.processes = r.workers, r.tasks, r.processes
 		if e.opts.Mode == Base {
 			next.reactors = r.workers
 		}
 	})
 	e.handing.Unlock() // no packet goes to a loop that leaves after this
-	for _, l := range r.tasks {
+	for _, l := range slices.Concat(r.tasks, r.processes) {
 		l.id.Store(int32(r.ID(l)))
 	}
 	for _, l := range r.added {

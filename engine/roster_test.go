@@ -413,7 +413,7 @@ func TestMessagesAndPacketsOfAWorkerThatLeaves(t *testing.T) {
 		for i := range 40 {
 			n := 1 + i%4
 			leaving := e.Workers()[min(n, len(e.Workers())):]
-			r, err := e.Prepare(n, 0)
+			r, err := e.Prepare(n, 0, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -528,7 +528,7 @@ func TestTasksOfAWorkerThatLeaves(t *testing.T) {
 	submit(4, -1, false)
 	submit(5, 1, false)
 	gonetask := e.TaskWorkers()[1]
-	r, err := e.Prepare(1, 1)
+	r, err := e.Prepare(1, 1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -585,7 +585,7 @@ func TestStopWhileLoopsLeave(t *testing.T) {
 		}
 		eventually(t, "callbacks wait", func() bool { return waits.Load() == 24 })
 		resize(t, e, 2, 0, func(*Loop) {})
-		if _, err := e.Prepare(4, 0); err != nil {
+		if _, err := e.Prepare(4, 0, 0); err != nil {
 			t.Fatal(err)
 		}
 	}) // serveMoving stops it and wants all fibers to end
@@ -594,13 +594,13 @@ func TestStopWhileLoopsLeave(t *testing.T) {
 // Numbers that cannot be are refused.
 func TestPrepareRefuses(t *testing.T) {
 	e, _ := serve(t, Options{Workers: 1}, &funcs{})
-	for _, n := range [][2]int{{0, 0}, {-1, 0}, {1, -1}} {
-		if _, err := e.Prepare(n[0], n[1]); err == nil {
-			t.Errorf("%v workers and task workers were prepared", n)
+	for _, n := range [][3]int{{0, 0, 0}, {-1, 0, 0}, {1, -1, 0}, {1, 0, -1}} {
+		if _, err := e.Prepare(n[0], n[1], n[2]); err == nil {
+			t.Errorf("%v workers, task workers and processes were prepared", n)
 		}
 	}
 	loops := len(e.roster.Load().all)
-	r, err := e.Prepare(3, 2)
+	r, err := e.Prepare(3, 2, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

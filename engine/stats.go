@@ -77,6 +77,7 @@ type Stats struct {
 	Blocking                   int64 // helper goroutines of Block
 	LastID                     SessionID
 	Workers, TaskWorkers       int
+	Processes                  int
 	PacketStats
 }
 
@@ -89,7 +90,7 @@ func (e *Engine) Stats(asking *Loop) Stats {
 	now := e.roster.Load()
 	st := Stats{Start: e.started, Sessions: e.open.Load(), Accepted: e.accepted.Load(), Blocking: e.blocking.Load(),
 		Refused: map[Reason]uint64{}, ClosedFor: map[Reason]uint64{}, TasksQueued: int(e.pool.queued.Load()), Tasks: e.pool.total.Load(),
-		Workers: len(now.workers), TaskWorkers: len(now.tasks), PacketStats: packets}
+		Workers: len(now.workers), TaskWorkers: len(now.tasks), Processes: len(now.processes), PacketStats: packets}
 	for r := range e.refused {
 		if n := e.refused[r].Load(); n > 0 {
 			st.Refused[Reason(r)] = n

@@ -258,7 +258,7 @@ func TestAskerHasLeft(t *testing.T) {
 	if l := from(t, told); l != e.Workers()[1] {
 		t.Errorf("worker %d is told", l.ID())
 	}
-	r, err := e.Prepare(1, 1)
+	r, err := e.Prepare(1, 1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -273,7 +273,7 @@ func (h *Host) replace(f *engine.Fiber, old *Instance, why string) {
 		return
 	}
 	l.Spawn(engine.RootWorker, func(f *engine.Fiber) {
-		if fn := in.on[evWorkerStart]; fn != nil {
+		if fn := in.on[evWorkerStart]; fn != nil && !in.process {
 			if err := in.run(f, evWorkerStart, "", fn, in.server.value, in.id); err != nil {
 				in.failed(f, evWorkerStart.String(), 0, err)
 			}

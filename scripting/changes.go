@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"sort"
+	"strconv"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
@@ -42,6 +43,9 @@ func (a *Settings) changesTo(b *Settings) []difference {
 			continue // the primary listener's address, below
 		}
 		list = row.compare(list, "", a.Given[row.name], b.Given[row.name])
+	}
+	if a.Processes != b.Processes {
+		list = append(list, difference{name: "processes", from: strconv.Itoa(a.Processes), to: strconv.Itoa(b.Processes)})
 	}
 	was := map[string]*PortSettings{}
 	for _, p := range a.Ports {

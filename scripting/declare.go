@@ -20,7 +20,9 @@ type declaration struct {
 	started string            // where start was called
 	primary *portDecl         // the server's own port
 	ports   []*portDecl       // added by listen
-	faults  []string
+
+	processes []*lua.LFunction // added by addProcess
+	faults    []string
 }
 
 func (d *declaration) fault(where, format string, args ...any) {
@@ -129,6 +131,7 @@ func (in *Instance) check(flags []given) (*Settings, []string) {
 	if s.TaskWorkers > 0 && in.on[evTask] == nil {
 		faults = append(faults, script+": task_worker_num is set, but there is no onTask")
 	}
+	s.Processes = len(d.processes)
 	return s, faults
 }
 
@@ -183,6 +186,9 @@ func (in *Instance) sameAs(control *Instance) *vm.Error {
 				diff = append(diff, fmt.Sprintf("%s of port %s", e, in.decl.ports[i].address()))
 			}
 		}
+	}
+	if a, b := len(in.decl.processes), len(control.decl.processes); a != b {
+		diff = append(diff, fmt.Sprintf("processes: %d -> %d", b, a))
 	}
 	if len(diff) == 0 {
 		return nil

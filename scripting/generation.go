@@ -17,7 +17,7 @@ type Generation struct {
 	loader    *vm.Loader
 	settings  *Settings
 	control   *Instance
-	crew      []*engine.Loop               // workers, then task workers: the loops it is made for
+	crew      []*engine.Loop               // workers, task workers, processes: the loops it is made for
 	instances []*Instance                  // one for each of crew; owned by their loops
 	ports     []*engine.Port               // where it listens, the primary port first
 	slots     []int                        // by the engine's number of a port: its place in ports
@@ -123,7 +123,7 @@ func (h *Host) warm(g *Generation, crew []*engine.Loop, again, stop <-chan struc
 	return nil
 }
 
-// warm runs the top level and onWorkerStart.
+// warm runs the top level, and onWorkerStart but for processes.
 func (in *Instance) warm(f *engine.Fiber) *vm.Error {
 	if err := in.runTop(); err != nil {
 		return err
@@ -132,8 +132,8 @@ func (in *Instance) warm(f *engine.Fiber) *vm.Error {
 		return err
 	}
 	in.stage = warming
-	if in.loop.OnlyReads() {
-		return nil // it asks, and works for nobody
+	if in.loop.OnlyReads() || in.process {
+		return nil // one only asks, the other begins when it is live
 	}
 	if fn := in.on[evWorkerStart]; fn != nil {
 		if err := in.run(f, evWorkerStart, "", fn, in.server.value, in.id); err != nil {

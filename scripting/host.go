@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,6 +50,7 @@ type Host struct {
 	args       []string
 	flags      []given
 	modules    []Module
+	methods    []method // of `server`
 	noReload   bool
 	applied    func(*Settings)
 	status     func(Status, string)
@@ -103,7 +105,7 @@ func New(o Options) (*Host, error) {
 	if err != nil {
 		return nil, &LoadError{Faults: []string{err.Error()}}
 	}
-	h := &Host{script: path, scriptName: filepath.Base(path), args: o.Args, modules: o.Modules, noReload: o.NoReload, applied: o.Applied, status: o.Status,
+	h := &Host{methods: serverMethods, script: path, scriptName: filepath.Base(path), args: o.Args, modules: o.Modules, noReload: o.NoReload, applied: o.Applied, status: o.Status,
 		out: o.Out, log: slog.New(slog.DiscardHandler), controlWord: new(atomic.Uint32),
 		wishes: wishes{come: make(chan struct{}, 1)}, saves: make(chan struct{}, 1), stopCode: make(chan int, 1), done: make(chan struct{})}
 	for _, f := range o.Flags {
@@ -236,7 +238,7 @@ func (h *Host) Start(log *slog.Logger) error {
 
 // loops are the loops with a VM each, but for the control loop.
 func (h *Host) loops() []*engine.Loop {
-	return append(append([]*engine.Loop(nil), h.engine.Workers()...), h.engine.TaskWorkers()...)
+	return slices.Concat(h.engine.Workers(), h.engine.TaskWorkers(), h.engine.Processes())
 }
 
 // onLoop runs fn on a loop between callbacks and waits for it.

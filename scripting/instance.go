@@ -35,6 +35,9 @@ type Instance struct {
 	stage stage
 	task  bool
 
+	process     bool // of server:addProcess
+	processRuns processRuns
+
 	decl   *declaration
 	on     [numEvents]*lua.LFunction
 	server *serverObject
@@ -102,7 +105,7 @@ func (h *Host) newInstance(g *Generation, l *engine.Loop) *Instance {
 	o := vm.Options{Host: in, Script: h.script, Args: h.args, Loader: g.loader, Dir: g.loader.Dir(), Interrupt: h.controlWord}
 	if l != nil {
 		o.Interrupt = l.Interrupt
-		in.task = l.IsTask()
+		in.task, in.process = l.IsTask(), l.IsProcess()
 		in.number = l.ID()
 	}
 	in.vm = vm.New(o)

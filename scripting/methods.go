@@ -39,6 +39,7 @@ var serverMethods = []method{
 	{"taskCo", []Param{{"list", "table"}, {"timeout", "number?"}, {"options", "any"}}, "The same, with false where there is no result.", (*Instance).doTaskCo},
 	{"deadTasks", []Param{{"action", "string?"}, {"id", "number?"}}, "The tasks that failed for good, as a list; or requeue or drop them, all or one.", (*Instance).doDeadTasks},
 	{"finish", []Param{{"data", "any"}}, "In onTask: send a result to onFinish before the callback returns.", (*Instance).doFinish},
+	{"addProcess", []Param{{"fn", "function"}}, "Run fn(server, worker_id) in a VM and on a loop of its own, again whenever it ends. At the top level only; returns its number, from 0.", (*Instance).doAddProcess},
 	{"sendMessage", []Param{{"message", "any"}, {"dst_worker_id", "number"}}, "Send plain data to the onPipeMessage of a worker or task worker.", (*Instance).doSendMessage},
 	{"tick", []Param{{"ms", "any"}, {"callback", "any"}, {"...", "any"}}, "Call callback(id, ...) every ms milliseconds.", (*Instance).doTick},
 	{"after", []Param{{"ms", "any"}, {"callback", "any"}, {"...", "any"}}, "Call callback(...) once, after ms milliseconds.", (*Instance).doAfter},
@@ -244,6 +245,7 @@ func (in *Instance) doStats(L *lua.LState) int {
 	num("abort_count", float64(refused))
 	num("worker_num", float64(st.Workers))
 	num("task_worker_num", float64(st.TaskWorkers))
+	num("user_worker_num", float64(st.Processes))
 	num("request_count", float64(st.Requests))
 	num("dispatch_count", float64(st.Requests))
 	num("response_count", float64(st.Responses))

@@ -77,7 +77,7 @@ var methodReturns = map[string]string{
 	"getWorkerPid": "number", "getMasterPid": "number", "getManagerPid": "number",
 	"taskwait": "any, string?, string?", "taskWaitMulti": "table, table?", "taskCo": "table, table?",
 	"task_after": "number|false, string?, string?", "deadTasks": "table|number|false, string?, string?, number?",
-	"sendMessage": done, "defer": "boolean", "stop": done, "bind": done, "getWorkerStatus": "number|false, string?, string?",
+	"sendMessage": done, "addProcess": "number", "defer": "boolean", "stop": done, "bind": done, "getWorkerStatus": "number|false, string?, string?",
 	"addtimer": done, "deltimer": done,
 }
 

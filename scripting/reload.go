@@ -286,14 +286,15 @@ func (a *attempt) prepare() (err error) {
 	if a.ports, err = h.preparePorts(a.old, s); err != nil {
 		return err
 	}
-	if s.Workers != len(h.engine.Workers()) || s.TaskWorkers != len(h.engine.TaskWorkers()) {
-		if a.resize, err = h.engine.Prepare(s.Workers, s.TaskWorkers); err != nil {
+	e := h.engine
+	if s.Workers != len(e.Workers()) || s.TaskWorkers != len(e.TaskWorkers()) || s.Processes != len(e.Processes()) {
+		if a.resize, err = e.Prepare(s.Workers, s.TaskWorkers, s.Processes); err != nil {
 			return err
 		}
 		for _, l := range a.resize.Added() {
 			h.onLoop(l, func() { l.Data = &seat{} })
 		}
-		a.crew = slices.Concat(a.resize.Workers(), a.resize.TaskWorkers())
+		a.crew = slices.Concat(a.resize.Workers(), a.resize.TaskWorkers(), a.resize.Processes())
 	}
 	a.crew = append(a.crew, h.reactorsFor(a.g)...)
 	return nil

@@ -37,7 +37,7 @@ var methodAliases = map[string]string{
 }
 
 // laterMethods are on the API page, and not in this version.
-var laterMethods = strings.Fields(`bind stop getWorkerStatus addProcess addCommand command getSocket getCallback`)
+var laterMethods = strings.Fields(`bind stop getWorkerStatus addCommand command getSocket getCallback`)
 
 func newServerObject(in *Instance) *serverObject {
 	L := in.vm.State()
@@ -50,8 +50,8 @@ func newServerObject(in *Instance) *serverObject {
 	// The two on every message's path are bound without the general checks.
 	define("send", so.send)
 	define("close", so.close)
-	for i := range serverMethods {
-		define(serverMethods[i].name, bindServer(in, &serverMethods[i]))
+	for i := range in.host.methods {
+		define(in.host.methods[i].name, bindServer(in, &in.host.methods[i]))
 	}
 	for alias, name := range methodAliases {
 		so.methods.RawSetString(alias, so.methods.RawGetString(name))

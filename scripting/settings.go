@@ -109,7 +109,7 @@ func defaultPort() PortSettings {
 
 // engineOptions are the settings as the engine wants them.
 func (s *Settings) engineOptions() engine.Options {
-	o := engine.Options{Mode: s.Mode, Workers: s.Workers, Reactors: s.Reactors, TaskWorkers: s.TaskWorkers, Limits: s.limits()}
+	o := engine.Options{Mode: s.Mode, Workers: s.Workers, Reactors: s.Reactors, TaskWorkers: s.TaskWorkers, Processes: s.Processes, Limits: s.limits()}
 	for _, p := range s.Ports {
 		o.Ports = append(o.Ports, p.engineOptions())
 	}

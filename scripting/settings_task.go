@@ -17,6 +17,7 @@ type TaskSettings struct {
 	MaxTasks      int // task_max_request; 0: no limit
 	MaxTasksGrace int // -1: half of it
 	MessageQueue  int
+	Processes     int // of server:addProcess: no setting
 }
 
 func defaultTasks() TaskSettings {

@@ -75,7 +75,10 @@ func (h *Host) swap(old, g *Generation, resize *engine.Resize) (draining int) {
 }
 
 // takeOver carries over what survives in the loop itself: named timers.
-func (in *Instance) takeOver(before *Instance) { in.takeTimersOver(before) }
+func (in *Instance) takeOver(before *Instance) {
+	in.takeTimersOver(before)
+	in.processRuns.failures = before.processRuns.failures
+}
 
 // goLive starts what onWorkerStart has asked for.
 func (in *Instance) goLive() {
@@ -90,6 +93,9 @@ func (in *Instance) goLive() {
 		w.Wake(nil)
 	}
 	s.early = nil
+	if in.process {
+		in.beginProcess()
+	}
 }
 
 // Why waits end when their code is replaced.
