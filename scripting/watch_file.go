@@ -2,6 +2,7 @@ package scripting
 
 import (
 	"crypto/sha256"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -43,6 +44,11 @@ type fileStamp struct {
 	mtime, ctime int64
 }
 
+// unread is the content of a file of which only the stamp is known.
+func unread(st fileStamp) content {
+	return content{true, st.size, sha256.Sum256([]byte(time.Unix(0, st.mtime).String()))}
+}
+
 type inode struct{ dev, ino uint64 }
 
 func stampFrom(st *syscall.Stat_t) fileStamp {
@@ -79,7 +85,7 @@ func (f *watchedFile) inspect() (moving bool) {
 	case !stamp.regular():
 		f.now = content{}
 	case stamp.size > largestHashed:
-		f.now = content{there: true, size: stamp.size, sum: sha256.Sum256([]byte(time.Unix(0, stamp.mtime).String()))}
+		f.now = unread(stamp)
 	default:
 		f.now, moving = f.read()
 	}
@@ -90,7 +96,12 @@ func (f *watchedFile) inspect() (moving bool) {
 // was looked at, even a pipe.
 func (f *watchedFile) read() (c content, moving bool) {
 	file, err := os.OpenFile(f.path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM):
+		// There is something, and nobody can read it now: the reload that
+		// follows says so.
+		return unread(f.stamp), false
+	case err != nil:
 		return content{}, false
 	}
 	defer file.Close()

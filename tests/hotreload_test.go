@@ -26,7 +26,7 @@ import (
 //	signal USR1             send a signal to the server
 //	log REGEXP              wait for it in the log, behind what was found before
 //	out REGEXP              the same for what the script prints; ! means not there
-//	printed REGEXP          the same, wherever it stands
+//	logged, printed REGEXP  the same, wherever it stands
 //	say NAME TEXT           client NAME sends a line; it connects when first named
 //	dial NAME HOST PORT     client NAME connects there instead; ! means it cannot
 //	hear NAME REGEXP        the next line that client NAME gets must match
@@ -130,6 +130,9 @@ var playCommands = map[string]command{
 	"signal": act(1, (*play).signal),
 	"log": act(1, func(p *play, ts *testscript.TestScript, neg bool, args []string) {
 		p.logAt = find(ts, p.server.Log, p.logAt, neg, args[0])
+	}),
+	"logged": act(1, func(p *play, ts *testscript.TestScript, neg bool, args []string) {
+		find(ts, p.server.Log, 0, neg, args[0])
 	}),
 	"out": act(1, func(p *play, ts *testscript.TestScript, neg bool, args []string) {
 		p.outAt = find(ts, p.server.Out, p.outAt, neg, args[0])
