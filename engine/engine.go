@@ -21,12 +21,13 @@ type Engine struct {
 	moved   func(*Session)
 	log     *slog.Logger
 
-	roster   atomic.Pointer[roster]
-	rosterMu sync.Mutex   // taken to replace roster
-	handing  sync.RWMutex // held for reading while packets go to workers
-	past     counters     // of the loops that have ended; under rosterMu
-	resizing atomic.Bool
-	control  *Loop
+	roster      atomic.Pointer[roster]
+	rosterMu    sync.Mutex   // taken to replace roster
+	handing     sync.RWMutex // held for reading while packets go to workers
+	pastLatency latency      // and how long their callbacks took
+	past        counters     // of the loops that have ended; under rosterMu
+	resizing    atomic.Bool
+	control     *Loop
 
 	portsMu    sync.Mutex // guards the next three
 	nextPort   int

@@ -59,6 +59,11 @@ type Fiber struct {
 	tryFunc func(uintptr) bool // f.try, made once
 	tried   bool
 
+	clocked bool  // the callback is timed, or would be
+	kind    uint8 // of the callback, for the handler
+	weight  uint8 // for how many its time counts; 0: for itself, as it is slow
+	began   int64 // nanotime; 0: nobody has looked at the clock
+
 	starter *Fiber // of a co.go: gets the baton back at the first wait
 	quit    bool
 }
@@ -112,6 +117,9 @@ func (f *Fiber) Afresh() {
 
 // end closes what begin opened.
 func (f *Fiber) end() {
+	if f.clocked {
+		f.stopClock()
+	}
 	f.loop.roots[f.root]--
 	f.root, f.session, f.asked, f.Data = RootNone, nil, asked{}, nil
 }
@@ -147,8 +155,10 @@ func (f *Fiber) Wait(timeout time.Duration) (any, error) {
 		l.timers.add(&f.timer, nanotime()+int64(timeout))
 	}
 	f.since = nanotime() // not l.now: a fiber woken on an idle loop had no poll before it
+	f.slow(f.since)
 	f.waitIdx = len(l.waiting)
 	l.waiting = append(l.waiting, f)
+	l.mostWaiting = max(l.mostWaiting, len(l.waiting))
 	l.beforePark()
 	l.passOn(f)
 	<-f.wake

@@ -69,27 +69,28 @@ type Loop struct {
 	spareMail letters
 
 	// The turn.
-	phase     phase
-	now       int64 // nanotime of the last poll
-	gaveWay   int64 // when other goroutines were last let in
-	left      int   // budget of the phase
-	readyLeft int
-	ready     fifo[*Fiber]
-	jobs      fifo[job]
-	runq      fifo[*Session]
-	timers    timerHeap
-	alarm     *time.Timer
-	alarmAt   int64
-	waiting   []*Fiber
-	nextFiber uint64
-	roots     [RootGo + 1]int // callbacks in flight by what started them
-	stopped   bool
-	off       atomic.Bool  // gets no sessions and tasks: not yet, or no more
-	leaving   bool         // Leave was called
-	retired   bool         // Retire was called
-	restless  bool         // sessions are to move to other workers
-	movers    []*Session   // of these, those still to be looked at
-	sessions  atomic.Int64 // placed on this loop
+	phase       phase
+	now         int64 // nanotime of the last poll
+	gaveWay     int64 // when other goroutines were last let in
+	left        int   // budget of the phase
+	readyLeft   int
+	ready       fifo[*Fiber]
+	jobs        fifo[job]
+	runq        fifo[*Session]
+	timers      timerHeap
+	alarm       *time.Timer
+	alarmAt     int64
+	waiting     []*Fiber
+	mostWaiting int // so many have waited at once
+	nextFiber   uint64
+	roots       [RootGo + 1]int // callbacks in flight by what started them
+	stopped     bool
+	off         atomic.Bool  // gets no sessions and tasks: not yet, or no more
+	leaving     bool         // Leave was called
+	retired     bool         // Retire was called
+	restless    bool         // sessions are to move to other workers
+	movers      []*Session   // of these, those still to be looked at
+	sessions    atomic.Int64 // placed on this loop
 
 	// A reactor's sockets.
 	poller  *poller
@@ -128,8 +129,10 @@ type Loop struct {
 	seen      sight
 	Interrupt *atomic.Uint32 // non-zero: the script must call Interrupted
 
-	count  counters // exact, the holder's
-	public published
+	sample  uint // callbacks of those that are not all timed
+	latency latency
+	count   counters // exact, the holder's
+	public  published
 }
 
 // ID is the worker id; -1 on the control loop and on pure reactors. Task

@@ -47,6 +47,10 @@ type Options struct {
 	// to live there has been made before the engine.
 	ControlInterrupt *atomic.Uint32
 
+	// NewHistogram makes what collects how long callbacks take; nil: nobody
+	// wants to know.
+	NewHistogram func() Histogram
+
 	Logger *slog.Logger
 }
 

@@ -43,5 +43,14 @@ var reasonNames = [numReasons]string{
 	MaxConnection: "max_connection", MaxPerAddress: "max_connection_per_ip", OutOfDescriptors: "out_of_descriptors", ShuttingDown: "shutting_down",
 }
 
+// Reasons are all reasons.
+func Reasons() []Reason {
+	list := make([]Reason, 0, numReasons-1)
+	for r := NoReason + 1; r < numReasons; r++ {
+		list = append(list, r)
+	}
+	return list
+}
+
 // String is the name scripts, logs and counters show.
 func (r Reason) String() string { return reasonNames[r] }

@@ -64,6 +64,16 @@ func (r *registry) len() int {
 	return len(r.byID)
 }
 
+// span is the last id given, and the lowest and highest of those there are.
+func (r *registry) span() (last, lowest, highest SessionID) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.first != nil {
+		lowest, highest = r.first.id, r.last.id
+	}
+	return r.next, lowest, highest
+}
+
 // Session finds an open or closing session. Any goroutine.
 func (e *Engine) Session(id SessionID) (*Session, error) {
 	e.sessions.mu.RLock()

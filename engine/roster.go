@@ -217,6 +217,8 @@ func (l *Loop) spent() bool {
 func (l *Loop) vanish() {
 	l.eng.changeRoster(func(next *roster) {
 		l.eng.past.add(&l.count)
+		l.latency.addTo(&l.eng.pastLatency.kinds, l.eng.opts.NewHistogram)
+		l.latency.forget()
 		l.count = counters{}
 		l.timers = timerHeap{}
 		l.publishNow()

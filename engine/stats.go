@@ -12,6 +12,7 @@ type counters struct {
 	recvBytes, sentBytes       uint64
 	dropped, discarded, paused uint64
 	stale, lingerCut           uint64
+	kinds                      [MaxKinds]uint64 // callbacks begun, by the handler's kinds
 }
 
 // add adds what o has counted.
@@ -29,6 +30,9 @@ func (c *counters) add(o *counters) {
 	c.paused += o.paused
 	c.stale += o.stale
 	c.lingerCut += o.lingerCut
+	for i, n := range o.kinds {
+		c.kinds[i] += n
+	}
 }
 
 // published is a copy of a loop's numbers that others may read.
@@ -38,6 +42,7 @@ type published struct {
 	waiting int
 	timers  int
 	spares  int
+	most    int // fibers that have waited at once
 	roots   [RootGo + 1]int
 	at      int64
 }
@@ -56,8 +61,13 @@ func (l *Loop) publishNow() {
 	p.at = l.now
 	p.mu.Lock()
 	p.count = l.count
-	p.waiting, p.timers, p.spares, p.roots = len(l.waiting), l.timers.len(), len(l.spares), l.roots
+	p.waiting, p.timers, p.spares, p.most, p.roots = len(l.waiting), l.timers.len(), len(l.spares), l.mostWaiting, l.roots
 	p.mu.Unlock()
+}
+
+// concurrency counts callbacks that somebody outside waits for. Under mu.
+func (p *published) concurrency() int {
+	return p.roots[RootSession] + p.roots[RootPacket] + p.roots[RootTask] + p.roots[RootFinish] + p.roots[RootMessage]
 }
 
 // Stats is a snapshot of the engine's counters.
@@ -75,9 +85,14 @@ type Stats struct {
 	TaskBusy                   int // task workers that run a task
 	Tasks                      uint64
 	Blocking                   int64 // helper goroutines of Block
+	MostFibers                 int   // fibers that have waited at once on one loop
+	Concurrency                int   // callbacks of sessions, packets and messages that run or wait
+	IdleWorkers                int   // workers without such a callback
 	LastID                     SessionID
+	MinID, MaxID               SessionID // of the sessions there are; 0: there is none
 	Workers, TaskWorkers       int
 	Processes                  int
+	Kinds                      [MaxKinds]uint64 // callbacks begun, by the handler's kinds
 	PacketStats
 }
 
@@ -107,6 +122,11 @@ func (e *Engine) Stats(asking *Loop) Stats {
 		st.Fibers += p.waiting
 		st.Timers += p.timers
 		st.Spares += p.spares
+		st.MostFibers = max(st.MostFibers, p.most)
+		st.Concurrency += p.concurrency()
+		if l.role&workerRole != 0 && p.concurrency() == 0 && (l == asking || l.state.Load() == idle) {
+			st.IdleWorkers++
+		}
 		p.mu.Unlock()
 		if n := int(l.tasks.Load()); n > 0 {
 			st.TasksRunning += n
@@ -122,9 +142,7 @@ func (e *Engine) Stats(asking *Loop) Stats {
 	}
 	st.RecvBytes, st.SentBytes = sum.recvBytes, sum.sentBytes
 	st.Dropped, st.Discarded, st.Paused = sum.dropped, sum.discarded, sum.paused
-	st.Stale, st.LingerCut = sum.stale, sum.lingerCut
-	e.sessions.mu.RLock()
-	st.LastID = e.sessions.next
-	e.sessions.mu.RUnlock()
+	st.Stale, st.LingerCut, st.Kinds = sum.stale, sum.lingerCut, sum.kinds
+	st.LastID, st.MinID, st.MaxID = e.sessions.span()
 	return st
 }

@@ -132,6 +132,9 @@ func (l *Loop) Interrupted() error {
 	if bits&interruptFlush != 0 {
 		l.flushDirty()
 		l.takeWet()
+		if l.cur != nil {
+			l.cur.slow(nanotime() - int64(flushStretch))
+		}
 		l.handOff()
 		if f := l.cur; f != nil && f.cancel != nil && nanotime() > f.killAt {
 			return f.cancel

@@ -17,6 +17,7 @@ func (h *Host) apply(g *Generation, diff []difference) {
 		return
 	}
 	h.engine.SetLimits(g.settings.limits())
+	h.stats.set(g.settings.StatsSettings)
 	if h.applied != nil {
 		h.applied(g.settings)
 	}

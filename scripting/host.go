@@ -12,9 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -39,6 +37,8 @@ type Options struct {
 	// Applied, if any, is called when a reload has changed settings, for those
 	// that the process as a whole answers to: log_level, log_file, memory_limit.
 	Applied func(*Settings)
+	// NewHistogram, if any, makes what collects how long callbacks take.
+	NewHistogram func() engine.Histogram
 	// Status, if any, is told how the server is, with a line for people.
 	Status func(s Status, text string)
 }
@@ -68,6 +68,8 @@ type Host struct {
 	lastGen     uint64                     // number of the newest generation built
 	stores      sync.Map                   // engine.SessionID -> *store
 	shared      sharedObjects
+	stats       statsWriter
+	histogram   func() engine.Histogram
 	files       fileWatches
 	clients     clients
 	lone        *loneRun // a script that runs alone; nil: a server
@@ -105,9 +107,11 @@ func New(o Options) (*Host, error) {
 	if err != nil {
 		return nil, &LoadError{Faults: []string{err.Error()}}
 	}
-	h := &Host{methods: serverMethods, script: path, scriptName: filepath.Base(path), args: o.Args, modules: o.Modules, noReload: o.NoReload, applied: o.Applied, status: o.Status,
+	h := &Host{methods: serverMethods, script: path, scriptName: filepath.Base(path), args: o.Args, modules: o.Modules, noReload: o.NoReload, applied: o.Applied, status: o.Status, histogram: o.NewHistogram,
 		out: o.Out, log: slog.New(slog.DiscardHandler), controlWord: new(atomic.Uint32),
 		wishes: wishes{come: make(chan struct{}, 1)}, saves: make(chan struct{}, 1), stopCode: make(chan int, 1), done: make(chan struct{})}
+	h.stats.changed = make(chan struct{}, 1)
+	h.stats.want.Store(&StatsSettings{})
 	for _, f := range o.Flags {
 		h.flags = append(h.flags, given{f[0], flagValue(f[1]), "command line"})
 	}
@@ -195,6 +199,7 @@ func (h *Host) Start(log *slog.Logger) error {
 	}
 	o.Logger = log
 	o.ControlInterrupt = h.controlWord
+	o.NewHistogram = h.histogram
 	e, err := engine.New(o, h)
 	if err != nil {
 		return err
@@ -229,7 +234,9 @@ func (h *Host) Start(log *slog.Logger) error {
 	}
 	e.Accept()
 	h.tell(Ready, h.serving())
-	h.work.Add(2)
+	h.stats.set(g.settings.StatsSettings)
+	h.work.Add(3)
+	go h.keepStats()
 	go h.watchFiles(w)
 	go (&reloader{h: h}).run(w)
 	w = nil
@@ -318,6 +325,7 @@ func (h *Host) stop() []string {
 			}
 		}
 	})
+	h.writeStats()
 	left := h.engine.Stop()
 	h.clients.end()
 	if left > 0 {
@@ -358,16 +366,5 @@ func (h *Host) Gone(s *engine.Session) {
 		st.mu.Lock()
 		st.over = true
 		st.mu.Unlock()
-	}
-}
-
-// processStats adds what is counted for the process as a whole, so that leaks
-// can be seen from outside.
-func (h *Host) processStats(num func(string, float64)) {
-	num("goroutine_num", float64(runtime.NumGoroutine()))
-	if dir, err := os.Open("/proc/self/fd"); err == nil {
-		names, _ := dir.Readdirnames(-1)
-		dir.Close()
-		num("descriptor_num", float64(len(names)-1))
 	}
 }

@@ -215,6 +215,7 @@ func (in *Instance) begin(f *engine.Fiber, ev event, name string, fn *lua.LFunct
 	in.underWay++
 	c.th = in.vm.Begin(fn)
 	f.Data = c
+	f.Clock(callKind(ev, name), ev == evReceive || ev == evPacket)
 	return c
 }
 

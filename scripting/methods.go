@@ -223,56 +223,6 @@ func (in *Instance) doSession(L *lua.LState) int {
 	return 1
 }
 
-func (in *Instance) doStats(L *lua.LState) int {
-	in.mustRun(L, "server:stats")
-	st := in.host.engine.Stats(in.loop)
-	t := L.CreateTable(0, 32)
-	num := func(name string, v float64) { t.RawSetString(name, lua.LNumber(v)) }
-	var refused uint64
-	for reason, n := range st.Refused {
-		num("refused_"+reason.String(), float64(n))
-		if reason != engine.OutOfDescriptors {
-			refused += n
-		}
-	}
-	for reason, n := range st.ClosedFor {
-		num("closed_"+reason.String(), float64(n))
-	}
-	num("start_time", float64(st.Start.Unix()))
-	num("connection_num", float64(st.Sessions))
-	num("accept_count", float64(st.Accepted))
-	num("close_count", float64(st.Closed))
-	num("abort_count", float64(refused))
-	num("worker_num", float64(st.Workers))
-	num("task_worker_num", float64(st.TaskWorkers))
-	num("user_worker_num", float64(st.Processes))
-	num("request_count", float64(st.Requests))
-	num("dispatch_count", float64(st.Requests))
-	num("response_count", float64(st.Responses))
-	num("total_recv_bytes", float64(st.RecvBytes))
-	num("total_send_bytes", float64(st.SentBytes))
-	num("dropped_messages", float64(st.Dropped))
-	packetStats(num, &st.PacketStats)
-	num("read_pauses", float64(st.Paused))
-	num("close_timeouts", float64(st.LingerCut))
-	num("discarded_bytes", float64(st.Discarded))
-	num("coroutine_num", float64(st.Fibers))
-	num("timer_num", float64(in.timers.count()))
-	num("task_queue_num", float64(st.TasksQueued))
-	num("tasking_num", float64(st.TasksQueued+st.TasksRunning))
-	num("task_idle_worker_num", float64(st.TaskWorkers-st.TaskBusy))
-	num("task_count", float64(st.Tasks))
-	num("session_round", float64(st.LastID))
-	num("generation", float64(in.gen.id))
-	in.host.clients.stats(num)
-	in.host.processStats(num)
-	if in.loop.ID() >= 0 {
-		num("worker_request_count", float64(in.loop.Requests()))
-	}
-	L.Push(t)
-	return 1
-}
-
 func (in *Instance) doReload(L *lua.LState) int {
 	in.mustRun(L, "server:reload")
 	in.host.Reload("server:reload", L.ToBool(2))

@@ -19,6 +19,7 @@ import (
 type Settings struct {
 	PortSettings // of the primary port
 	FlowSettings
+	StatsSettings
 
 	Mode               engine.Mode
 	Workers            int
@@ -94,7 +95,7 @@ func defaultSettings() *Settings {
 		CloseTimeout: engine.DefaultCloseTime, MaxWait: engine.DefaultDrainTime, DrainTime: 60 * time.Second, ReloadAsync: true,
 		MemoryLimit: defaultMemoryLimit(), MaxCoroutine: engine.DefaultMaxFibers, TaskQueue: engine.DefaultTaskQueue,
 		PacketQueue: engine.DefaultPacketQueue, MaxPacketCoroutine: engine.DefaultMaxPacketFibers, HotReload: true,
-		LogLevel: slog.LevelInfo, Given: map[string]lua.LValue{}, FlowSettings: defaultFlow(), TaskSettings: defaultTasks(),
+		LogLevel: slog.LevelInfo, Given: map[string]lua.LValue{}, FlowSettings: defaultFlow(), StatsSettings: StatsSettings{StatsInterval: time.Second}, TaskSettings: defaultTasks(),
 	}
 }
 

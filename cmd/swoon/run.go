@@ -91,6 +91,7 @@ func serve(o scripting.Options, socket string) int {
 		level.Set(s.LogLevel)
 		memory(s)
 	}
+	o.NewHistogram = newHistogram
 	h, err := scripting.New(o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
