@@ -28,8 +28,9 @@ func (in *Instance) doSendMessage(L *lua.LState) int {
 	case in.on[evPipeMessage] == nil:
 		return in.server.fail(L, errNoPipeMessage)
 	}
+	h, src := in.host, in.id
 	send := func() error {
-		return dst.Message(func(f *engine.Fiber) { in.host.message(f, in.id, message) })
+		return dst.Message(func(f *engine.Fiber) { h.message(f, src, message) })
 	}
 	if in.stage == warming {
 		in.held = append(in.held, func() {

@@ -155,9 +155,18 @@ func TestTaskMaxRequest(t *testing.T) {
 server:set{ task_worker_num = 2, task_max_request = 10, task_max_request_grace = 5 }
 local timer = require "timer"
 local n, results = 0, 0
-function onWorkerStart(server, id) if server.taskworker then print("start " .. id) end end
+local hour
+function onWorkerStart(server, id)
+  if not server.taskworker then return end
+  print("start " .. id)
+  hour = timer.tick{ name = "hour", ms = 3600000, fn = print }
+end
 function onWorkerStop(server, id) if server.taskworker then print("stop " .. id .. " after " .. n) end end
-function onTask(server, id, src, data) n = n + 1 return n end
+function onTask(server, id, src, data)
+  n = n + 1
+  if data == "passed" then return 3600000 - timer.info(hour).exec_msec end
+  return n
+end
 most, sum = 0, 0
 function onFinish(server, id, r) results = results + 1 most = math.max(most, r) end
 function count() return results end
@@ -176,19 +185,25 @@ function count() return results end
 		sv.Out.wait(t, "stop ")
 		sv.Log.wait(t, "why=task_max_request")
 
+		// Its named timers go on.
+		c.ask(`local last = 0 for i = 1, 60 do local p = assert(server:taskwait("passed", 60, 0)) assert(p >= last, i) last = p end return "on"`, "on")
+
 		// A VM that does not come up is not taken; the old one goes on.
 		sv.save(t, text+`
 local start = onWorkerStart
 function onWorkerStart(server, id)
   start(server, id)
-  if server.taskworker and once then error("cannot start") end
+  if server.taskworker and server:session(1).broken then error("cannot start", 0) end
 end
-server:on("Connect", function() end)
-once = os.getenv("PATH") == nil
-function onTask(server, id, src, data) n = n + 1 return n end
 `)
 		sv.Log.wait(t, "reloaded generation=2")
-		c.ask(`for i = 1, 40 do assert(server:taskwait(i, 60)) end`, "")
+		c.ask(`server:session(fd).broken = true`, "")
+		c.ask(`for i = 1, 60 do assert(server:taskwait(i, 60)) end`, "")
+		sv.Log.wait(t, "a worker keeps its VM: the fresh one failed: cannot start")
+		c.ask(`server:session(fd).broken = nil`, "")
+		fresh := sv.Log.count("a worker has a fresh VM")
+		c.ask(`for i = 1, 60 do assert(server:taskwait(i, 60)) end`, "")
+		sv.Log.waitCount(t, "a worker has a fresh VM", fresh+1)
 	})
 }
 

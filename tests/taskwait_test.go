@@ -1,13 +1,15 @@
 package tests
 
 import (
+	"strings"
 	"testing"
 )
 
 // Waiting for tasks: taskwait, taskWaitMulti, taskCo; the task object.
 
 const taskwaitScript = evalScript + `
-local co = require "co"
+co = require "co"
+function onPipeMessage(server, src, m) print("message: " .. server:taskwait(m, 30)) end
 function onTask(server, id, src, data)
   if type(data) ~= "table" then return data end
   if data.sleep then co.sleep(data.sleep) return "slept" end
@@ -84,6 +86,19 @@ func TestTaskwait(t *testing.T) {
 		c.ask(`return shows(server:taskCo({ 1, 2 }, 30, { dst = 5 }))`, "false no_such_worker no worker has this id")
 		c.ask(`return select(2, pcall(server.taskCo, server, { 1, print }))`, "data: cannot send a function to a task")
 
+		// From wherever code runs.
+		c.ask(`co.go(function() print("fiber: " .. server:taskwait("f", 30)) end)`, "")
+		sv.Out.wait(t, "fiber: f\n")
+		c.ask(`server:after(1, function() print("timer: " .. server:taskwait("t", 30)) server:task("timer") end)`, "")
+		sv.Out.wait(t, "timer: t\n")
+		sv.Out.wait(t, "finish timer\n")
+		c.ask(`server:defer(function() print("defer: " .. server:taskwait("d", 30)) end)`, "")
+		sv.Out.wait(t, "defer: d\n")
+		c.ask(`server:sendMessage("m", server.worker_id)`, "")
+		sv.Out.wait(t, "message: m\n")
+		c.ask(`server:task("outer", -1, function(server, id, r) print("callback: " .. server:taskwait(r, 30)) end)`, "")
+		sv.Out.wait(t, "callback: outer\n")
+
 		// Several callers at once do not wait for one another.
 		others := []*client{sv.dial(t), sv.dial(t), sv.dial(t)}
 		for _, o := range others {
@@ -120,10 +135,20 @@ end
 		sv.Out.wait(t, "worker 0: after ran on 1\n")
 		sv.save(t, `local broken = `)
 		sv.Log.wait(t, "reload failed")
+		sv.save(t, text+`
+function onWorkerStart(server, id)
+  assert(server:task("ghost"))
+  if id == 0 then error("not this one") end
+end
+`)
+		sv.Log.waitCount(t, "reload failed", 2)
 		sv.save(t, text+"\nversion = 2\n")
 		sv.Log.wait(t, "reloaded generation=2")
 		sv.Out.waitCount(t, "own own ran on", 2)
 		sv.Out.waitCount(t, "worker 0: after ran on ", 2)
+		if strings.Contains(sv.Out.String(), "ghost") {
+			t.Errorf("a task of code that never went live has run:\n%s", sv.Out)
+		}
 	})
 }
 
