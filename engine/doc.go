@@ -9,7 +9,8 @@
 //	adopt     read.go      the session gets a slot, a tag and a place in a poller
 //	read      read.go      into the loop's one buffer
 //	frame     frame/       a pure function cuts messages; framing.go makes the string
-//	dispatch  read.go      straight on (Base), or inbox and run queue (Process)
+//	dispatch  read.go      straight on (Base), or inbox and run queue (Process);
+//	          dispatch.go  of which worker
 //	handle    serve.go     the worker takes one event of one session
 //	call      serve.go     Handler.Receive
 //	send      outbox.go    into the session's outbox
@@ -35,7 +36,7 @@
 //	Fiber     holder of its loop's     token (one compare-and-swap); who wins it
 //	          baton                    owns result until the fiber runs again
 //	Session   reactor: slot interest   under mu: fd state reason out and flags;
-//	          eof partial linger       worker and reactor to write
+//	          eof partial linger       worker, home, reactor to write
 //	                                   inbox: the loop (Base), mu (Process)
 //	Port      nobody                   opts (replaced as a whole); dispatch while
 //	                                   packets go to workers, sending while the

@@ -44,6 +44,11 @@ type Engine struct {
 	frameLog   flood        // of faults of clients
 	dryAccepts atomic.Int64 // accepts in a row that found no descriptor
 
+	robin      atomic.Uint64 // dispatch begins to look for a worker here
+	noIdle     atomic.Uint64
+	noIdleTold uint64 // the watchdog's
+	noIdleLog  limiter
+
 	placing          sync.Mutex
 	placeNext        int
 	placeNextReactor int

@@ -17,6 +17,7 @@ type event struct {
 	data   string
 	kind   eventKind
 	reason Reason
+	to     int16 // the worker that a DispatchFunc has chosen: its id + 1
 }
 
 // inbox holds a session's events until their turn comes. Most sessions have

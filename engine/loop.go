@@ -114,6 +114,7 @@ type Loop struct {
 	}
 
 	parcels parcels // a worker's packets
+	tally
 
 	// A task worker.
 	tasks     atomic.Int32 // being run

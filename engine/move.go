@@ -15,7 +15,8 @@ import "golang.org/x/sys/unix"
 //
 // Session.worker and Session.reactor are written under mu, last of all; who
 // has seen the new loop there may post to it, for the letter with the session
-// itself stands in its mailbox before.
+// itself stands in its mailbox before. In Process mode dispatch writes worker as
+// well (dispatch.go); home says who counts the session and its backlog.
 
 // turnMoves is how many sessions of its list a loop looks at in one turn.
 const turnMoves = 256
@@ -40,6 +41,9 @@ func (l *Loop) Leaving() bool { return l.off.Load() }
 // until they have alike. The host calls it after a growth, when every worker
 // runs the same code. Any goroutine.
 func (e *Engine) Spread() {
+	if !e.Limits().Dispatch.sticky() {
+		return // dispatch spreads them
+	}
 	for _, l := range e.roster.Load().workers {
 		l.Call(func() {
 			if !l.leaving && !e.Draining() {
@@ -50,14 +54,14 @@ func (e *Engine) Spread() {
 	}
 }
 
-// own lists the sessions whose worker l is.
+// own lists the sessions whose worker l is, or that it counts.
 func (l *Loop) own() []*Session {
 	if l.role&workerRole == 0 {
 		return nil
 	}
 	var list []*Session
 	for _, s := range l.eng.Sessions(0, 0) {
-		if s.worker.Load() == l {
+		if s.worker.Load() == l || s.home.Load() == l {
 			list = append(list, s)
 		}
 	}
@@ -89,34 +93,50 @@ func (l *Loop) moveOff(s *Session) bool {
 		l.flushDirty() // s may stand there
 	}
 	bytes, ok := l.hand(s)
+	if l.batched {
+		l.handOff()
+	}
 	if bytes > 0 {
 		l.handled(0)
 	}
 	return ok
 }
 
+// hand is moveOff under the lock. A session whose events dispatch has sent to
+// another worker only takes its books elsewhere.
 func (l *Loop) hand(s *Session) (bytes int64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.worker.Load() != l || s.running > 0 || s.queued:
-		return 0, false
-	case s.state == closed && s.ended:
-		return 0, false // no session any more
-	case s.coming:
-		return 0, false // settle looks at it again
+	if s.coming || s.state == closed && s.ended {
+		return 0, false // settle looks at it again; or it is no session any more
 	}
-	to := l.better()
-	if to == nil {
+	ok = s.worker.Load() == l && s.running == 0 && !s.queued
+	to := s.home.Load()
+	mine := to == l
+	if l.leaving && !ok && !(mine && s.split) || !l.leaving && !(ok && mine) {
 		return 0, false
 	}
-	l.sessions.Add(-1)
-	bytes = s.in.bytes.Load()
-	l.backlog.Add(-bytes)
-	to.backlog.Add(bytes)
-	eased := s.pause&pauseWorker != 0
-	s.pause &^= pauseWorker
-	s.starved = false // what stands in our list of the starved is skipped there
+	if mine {
+		if to = l.better(); to == nil {
+			return 0, false
+		}
+		bytes = s.in.bytes.Load()
+		l.sessions.Add(-1)
+		l.backlog.Add(-bytes)
+		to.backlog.Add(bytes)
+		eased := s.pause&pauseWorker != 0
+		s.pause &^= pauseWorker
+		s.starved = false // what stands in our list of the starved is skipped there
+		if eased && s.split {
+			s.tellReactor()
+		}
+		s.home.Store(to)
+	} else if to.off.Load() {
+		to = l.eng.heir(int(s.id))
+	}
+	if !ok {
+		return bytes, false
+	}
 	if l.eng.moved != nil {
 		l.eng.moved(s)
 	}
@@ -128,14 +148,10 @@ func (l *Loop) hand(s *Session) (bytes int64, ok bool) {
 		s.worker.Store(to)
 		return bytes, true
 	}
-	if eased {
-		s.tellReactor()
-	}
-	if s.in.n > 0 {
-		s.queued = true
-		to.post(func(m *letters) { m.queue = append(m.queue, s) })
-	}
 	s.worker.Store(to)
+	if o := l.eng.Limits(); s.mayBegin(o) {
+		l.queueNext(s, o)
+	}
 	return bytes, true
 }
 
@@ -146,7 +162,7 @@ func (l *Loop) better() *Loop {
 	e.placing.Lock()
 	defer e.placing.Unlock()
 	to := fewest(e.roster.Load().workers, &e.placeNext)
-	if !l.leaving && l.sessions.Load()-to.sessions.Load() < 2 {
+	if !l.leaving && (l.sessions.Load()-to.sessions.Load() < 2 || !e.Limits().Dispatch.sticky()) {
 		l.restless = false
 		return nil
 	}
@@ -236,7 +252,7 @@ func (l *Loop) passPackets() {
 			l.nextOf(pkt)
 		}
 		l.begun(pkt)
-		to := workerOf(pkt.From, workers)
+		to := l.eng.packetWorker(pkt.From, workers, l.eng.Limits())
 		to.parcels.queued.Add(1)
 		to.parcels.bytes.Add(int64(len(pkt.Data)))
 		to.post(func(m *letters) { m.packets = append(m.packets, pkt) })

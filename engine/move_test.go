@@ -109,11 +109,26 @@ type story struct {
 // has been left; those are gone in the end, and no counter ever goes back.
 func TestWorkersChangeUnderLoad(t *testing.T) {
 	for _, mode := range []Mode{Base, Process} {
-		t.Run(mode.String(), func(t *testing.T) { workersChange(t, mode) })
+		t.Run(mode.String(), func(t *testing.T) { workersChange(t, mode, false) })
 	}
 }
 
-func workersChange(t *testing.T, mode Mode) {
+// The same while the way in which events are dispatched changes as well.
+func TestDispatchChangesUnderLoad(t *testing.T) { workersChange(t, Process, true) }
+
+// anyDispatch is some way to dispatch that keeps the order.
+func anyDispatch(m Limits) Limits {
+	m.Dispatch = []DispatchMode{0, 1, 2, 3, 4, 5, 8, 9, 10}[rand.IntN(9)]
+	m.DispatchFunc = nil
+	if rand.IntN(3) == 0 {
+		m.DispatchFunc = func(*Loop, *Session, DispatchKind, string) int {
+			return []int{0, 1, 2, 3, 1000, DispatchByMode}[rand.IntN(6)]
+		}
+	}
+	return m
+}
+
+func workersChange(t *testing.T, mode Mode, dispatch bool) {
 	const size, window, rounds = 8, 16, 6
 	clients, changes := 200, 100
 	if testing.Short() {
@@ -142,6 +157,11 @@ func workersChange(t *testing.T, mode Mode) {
 	h := &moving{funcs: &funcs{}}
 	h.connect = func(f *Fiber, s *Session) {
 		st := of(f, s, "onConnect")
+		if rand.IntN(2) == 0 {
+			if err := s.Bind(int64(s.ID())); err != nil && s.Alive() {
+				t.Error(err)
+			}
+		}
 		if st.greeted || st.next > 0 {
 			t.Errorf("session %d: onConnect twice or late", s.ID())
 		}
@@ -279,6 +299,9 @@ func workersChange(t *testing.T, mode Mode) {
 			}
 			goners = append(goners, r.Added()...)
 			r.Abort()
+		}
+		if dispatch {
+			e.SetLimits(anyDispatch(*e.Limits()))
 		}
 		n, m := 1+rand.IntN(8), rand.IntN(4)
 		goners = append(goners, resize(t, e, n, m, func(l *Loop) { left.Store(l, true) })...)

@@ -74,9 +74,9 @@ type Limits struct {
 	TaskStretch     time.Duration // the same on task workers; 0 is off
 	MemoryLimit     uint64        // bytes of heap at which the script that runs longest is stopped; 0 is off
 
-	Unordered bool // ordered = false: packets of one peer may overlap at waits
 	SendLimits
 	IdleLimits
+	DispatchOptions
 
 	TaskConcurrent bool // task_enable_coroutine: a task worker takes the next task while one waits
 }
@@ -179,6 +179,9 @@ func (o *Options) Validate() error {
 	check(o.Workers >= 0, "worker_num: %d is negative", o.Workers)
 	check(o.Reactors >= 0, "reactor_num: %d is negative", o.Reactors)
 	check(o.Workers == 0 || o.Reactors <= o.Workers, "reactor_num: %d is more than worker_num %d", o.Reactors, o.Workers)
+	if err := o.DispatchOptions.validate(o.Mode); err != nil {
+		faults = append(faults, err)
+	}
 	check(o.TaskWorkers >= 0, "task_worker_num: %d is negative", o.TaskWorkers)
 	check(o.Processes >= 0, "processes: %d is negative", o.Processes)
 	for _, p := range o.Ports {

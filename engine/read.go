@@ -23,8 +23,10 @@ func (l *Loop) adopt(s *Session) {
 	s.coming = false
 	l.seat(s)
 	s.mu.Unlock()
-	if l.eng.handler.WantsConnect(s) {
-		l.push(s, event{kind: evConnect})
+	ev := event{kind: evConnect}
+	s.mute = l.eng.Limits().silent()
+	if !s.mute && l.eng.handler.WantsConnect(s) && (!s.split || l.consult(s, &ev)) {
+		l.push(s, ev)
 	} else {
 		s.lockIn()
 		s.greeted = true
@@ -126,7 +128,7 @@ func (l *Loop) ingest(f *Fiber, s *Session, b []byte) {
 // worker are one and nothing of the session is before it, else into the inbox.
 func (l *Loop) arrive(f *Fiber, s *Session, data string) {
 	if !s.split && s.in.n == 0 {
-		if s.running == 0 && !s.ended && !l.leaving {
+		if (s.running == 0 || l.eng.Limits().Unordered && !s.receiving) && !s.ended && !l.leaving {
 			s.running++
 			l.deliver(f, s, event{kind: evData, data: data})
 			l.release(s)
@@ -137,7 +139,10 @@ func (l *Loop) arrive(f *Fiber, s *Session, data string) {
 			return
 		}
 	}
-	l.push(s, event{kind: evData, data: data})
+	ev := event{kind: evData, data: data}
+	if !s.split || l.consult(s, &ev) {
+		l.push(s, ev)
+	}
 }
 
 // push puts an event into the session's inbox and the session into its
@@ -154,9 +159,14 @@ func (l *Loop) pushLocked(s *Session, ev event) {
 	}
 	s.in.push(ev)
 	if len(ev.data) > 0 {
-		s.worker.Load().backlog.Add(int64(len(ev.data)))
+		s.home.Load().backlog.Add(int64(len(ev.data)))
 	}
-	if !s.queued && (s.running == 0 || s.receiving) {
+	if s.queued {
+		return
+	}
+	if o := l.eng.Limits(); s.mayBegin(o) {
+		l.queueNext(s, o)
+	} else if s.receiving { // the callback that waits for it is where it is
 		s.queued = true
 		l.enqueue(s)
 	}
@@ -174,6 +184,9 @@ func (l *Loop) pushEnd(s *Session, reason Reason) {
 func (l *Loop) enqueue(s *Session) {
 	w := s.worker.Load()
 	if w == l {
+		if s.split {
+			l.sent.Add(1)
+		}
 		l.runq.push(s)
 		return
 	}
@@ -196,6 +209,7 @@ func (l *Loop) handOff() {
 	l.batched = false
 	for i, list := range l.batch {
 		if len(list) > 0 {
+			l.batchOf[i].sent.Add(int64(len(list)))
 			l.batchOf[i].post(func(m *letters) { m.queue = append(m.queue, list...) })
 			l.batch[i] = reset(list)
 		}
@@ -207,7 +221,7 @@ func (l *Loop) handOff() {
 func (l *Loop) checkBacklog(s *Session) {
 	o := l.eng.Limits()
 	s.lockIn()
-	w, before, list := s.worker.Load(), s.pause, false
+	w, before, list := s.home.Load(), s.pause, false
 	if s.in.n > o.InboxEvents || s.in.bytes.Load() > int64(o.InboxBytes) {
 		s.pause |= pauseInbox
 	}

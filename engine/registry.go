@@ -40,7 +40,7 @@ func (r *registry) remove(s *Session) {
 	if s.counted {
 		s.eng.addresses.drop(s)
 	}
-	s.worker.Load().sessions.Add(-1)
+	s.home.Load().sessions.Add(-1)
 	if s.split {
 		s.reactor.Load().sessions.Add(-1)
 	}

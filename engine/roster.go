@@ -26,6 +26,12 @@ func (e *Engine) enlist(s *Session) {
 	defer e.placing.Unlock()
 	all := e.roster.Load()
 	worker := fewest(all.workers, &e.placeNext)
+	switch o := e.Limits(); o.Dispatch {
+	case ByAddress:
+		worker = all.workers[bucket(addressKey(s.peer()), len(all.workers))]
+	case FewestFibers:
+		worker, s.weighed = (*Loop)(nil).pick(all.workers, o.Dispatch), true
+	}
 	worker.sessions.Add(1)
 	reactor := worker
 	if e.opts.Mode == Process {
@@ -34,6 +40,7 @@ func (e *Engine) enlist(s *Session) {
 		reactor.sessions.Add(1)
 	}
 	s.coming = !s.split
+	s.home.Store(worker)
 	s.worker.Store(worker)
 	s.reactor.Store(reactor)
 	e.sessions.add(s) // under placing: a resize sees the session here or not at all

@@ -32,42 +32,53 @@ type Handler interface {
 
 // serve handles one event of a session from the run queue.
 func (l *Loop) serve(f *Fiber, s *Session) {
+	o := l.eng.Limits()
 	s.lockIn()
 	s.queued = false
-	if s.running > 0 {
-		ev, resume := l.feedReceiver(s)
+	if !s.mayBegin(o) || s.ended {
+		ev, home, resume := l.feedReceiver(s)
 		s.unlockIn()
-		l.took(s, ev, resume)
+		l.took(s, home, ev, resume)
+		l.finished(s)
 		return
 	}
 	if l.restless {
 		s.unlockIn()
 		if l.moveOff(s) || l.leaving {
-			return // when it did not move, it stands in the queue once more
+			l.finished(s)
+			return // when it did not move, it stands in a queue once more
 		}
 		s.lockIn()
+		if s.queued || !s.mayBegin(o) {
+			s.unlockIn()
+			l.finished(s)
+			return
+		}
 	}
-	if s.in.n == 0 || s.ended {
-		s.unlockIn()
-		return
-	}
-	ev := s.in.pop()
+	ev, home := s.in.pop(), s.home.Load()
 	s.running++
 	resume := l.eased(s)
+	if o.Unordered && !s.queued && s.mayBegin(o) {
+		l.queueNext(s, o)
+	}
 	s.unlockIn()
-	l.took(s, ev, resume)
-	if ev.kind == evData && s.cut.Load() {
+	if l.batched {
+		l.handOff()
+	}
+	l.took(s, home, ev, resume)
+	if ev.kind == evData && (s.cut.Load() || o.DiscardGone && s.isBroken()) {
 		l.count.dropped++
 	} else {
 		l.deliver(f, s, ev)
 	}
 	l.release(s)
+	l.finished(s)
 }
 
 // took keeps the books of an event that left its inbox. No inbox is locked.
-func (l *Loop) took(s *Session, ev event, resume bool) {
+func (l *Loop) took(s *Session, home *Loop, ev event, resume bool) {
 	if n := len(ev.data); n > 0 {
-		l.handled(int64(n))
+		home.handled(int64(n))
 	}
 	if resume {
 		s.mu.Lock()
@@ -110,7 +121,7 @@ func (l *Loop) feedStarved() {
 	l.starved.Unlock()
 	for _, s := range list {
 		s.lockIn()
-		if s.worker.Load() != l { // it has moved since, and was forgiven then
+		if s.home.Load() != l { // it has moved since, and was forgiven then
 			s.unlockIn()
 			continue
 		}
@@ -138,12 +149,14 @@ func (l *Loop) deliver(f *Fiber, s *Session, ev event) {
 			l.eng.water(f, s, ev.kind == evFull)
 		}
 	case evConnect:
+		s.lockIn()
 		s.greeted = true
+		s.unlockIn()
 		h.Connect(f, s)
 	case evEnd:
 		reason, greeted := l.beginEnd(s, ev.reason)
 		defer s.drained()
-		if greeted {
+		if greeted && !s.mute {
 			h.Close(f, s, reason)
 		}
 	}
@@ -169,11 +182,15 @@ func (l *Loop) beginEnd(s *Session, reason Reason) (_ Reason, greeted bool) {
 // release lets the session's next event have its turn.
 func (l *Loop) release(s *Session) {
 	s.lockIn()
-	if s.running--; s.running == 0 && s.in.n > 0 && !s.queued {
-		s.queued = true
-		l.runq.push(s)
+	if s.running--; s.in.n > 0 && !s.queued {
+		if o := l.eng.Limits(); s.mayBegin(o) {
+			l.queueNext(s, o)
+		}
 	}
 	s.unlockIn()
+	if l.batched {
+		l.handOff()
+	}
 	if l.restless {
 		l.moveOff(s)
 	}
@@ -181,20 +198,29 @@ func (l *Loop) release(s *Session) {
 
 // feedReceiver gives the next message to the callback that waits for it in
 // Recv, and returns what took is to be told. With the inbox locked.
-func (l *Loop) feedReceiver(s *Session) (ev event, resume bool) {
+func (l *Loop) feedReceiver(s *Session) (ev event, home *Loop, resume bool) {
 	if !s.receiving || !s.skipWater() {
-		return event{}, false
+		return event{}, nil, false
 	}
 	if s.in.one.kind != evData {
 		s.receiving = false
-		s.receiver.wakeLocal(nil, ErrClosed)
-		return event{}, false
+		l.wakeReceiver(s, nil, ErrClosed)
+		return event{}, nil, false
 	}
-	if !s.receiver.wakeLocal(s.in.one.data, nil) {
-		return event{}, false // timed out just now; the message stays
+	if !l.wakeReceiver(s, s.in.one.data, nil) {
+		return event{}, nil, false // timed out just now; the message stays
 	}
 	s.receiving = false
-	return s.in.pop(), l.eased(s)
+	return s.in.pop(), s.home.Load(), l.eased(s)
+}
+
+// wakeReceiver wakes who waits in Recv, here or on the worker the session had
+// before dispatch was changed.
+func (l *Loop) wakeReceiver(s *Session, v any, err error) bool {
+	if s.receiver.f.loop == l {
+		return s.receiver.wakeLocal(v, err)
+	}
+	return s.receiver.finish(v, err)
 }
 
 // skipWater moves watermark events behind what a receiver waits for, and
@@ -220,11 +246,12 @@ func (l *Loop) tellWater(s *Session) {
 	}
 	s.wetPosted = false
 	full := s.full
+	same := full == s.toldFull
+	s.toldFull = full
 	s.mu.Unlock()
-	if full == s.toldFull || s.ended {
+	if same || s.mute {
 		return
 	}
-	s.toldFull = full
 	kind := evEmpty
 	if full {
 		kind = evFull
@@ -236,20 +263,21 @@ func (l *Loop) tellWater(s *Session) {
 // onReceive. timeout 0 waits without limit. Baton holder.
 func (f *Fiber) Recv(s *Session, timeout time.Duration) (string, error) {
 	l := f.loop
-	if s.worker.Load() != l {
+	s.lockIn()
+	if s.worker.Load() != l && f.session != s {
+		s.unlockIn()
 		return "", ErrOtherWorker
 	}
-	s.lockIn()
 	if s.receiving {
 		s.unlockIn()
 		return "", ErrBusy
 	}
 	if s.greeted && !s.cut.Load() && s.skipWater() {
 		if s.in.one.kind == evData {
-			ev := s.in.pop()
+			ev, home := s.in.pop(), s.home.Load()
 			resume := l.eased(s)
 			s.unlockIn()
-			l.took(s, ev, resume)
+			l.took(s, home, ev, resume)
 			return ev.data, nil
 		}
 		if s.in.one.kind == evEnd {

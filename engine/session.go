@@ -32,6 +32,7 @@ type Session struct {
 	split     bool                 // reactor and worker are two loops: Process mode
 	reactor   atomic.Pointer[Loop] // owns the socket; written under mu, see move.go
 	worker    atomic.Pointer[Loop] // runs the callbacks; likewise
+	home      atomic.Pointer[Loop] // the worker that counts the session and its backlog; likewise
 	port      *Port
 	framer    frame.Framer
 	remote    netip.AddrPort
@@ -59,14 +60,16 @@ type Session struct {
 
 	// The inbox: in Base mode the loop's alone, in Process mode under mu.
 	in        inbox
-	queued    bool // stands in a run queue or on the way to one
-	running   int8 // callbacks and receivers of the session that run or wait
-	greeted   bool // onConnect has run, or there is none
-	endQueued bool // the last event stands in the inbox, or has
-	ended     bool // the last event has been handled; written under mu
+	queued    bool  // stands in a run queue or on the way to one
+	running   int32 // callbacks and receivers of the session that run or wait
+	greeted   bool  // onConnect has run, or there is none
+	endQueued bool  // the last event stands in the inbox, or has
+	ended     bool  // the last event has been handled; written under mu
 	receiving bool
 	receiver  Waiter // of server:recv
-	toldFull  bool   // what Water was told last; the worker's
+	toldFull  bool   // what Water was told last; under mu
+	mute      bool   // it has no events but messages
+	weighed   bool   // FewestFibers has chosen
 	pause     pauseBits
 	starved   bool // stands in its worker's list of sessions over WorkerBytes
 
@@ -84,6 +87,7 @@ type Session struct {
 	full      bool  // over the high watermark, not yet back at the low one
 	wetPosted bool  // the worker will be told of it
 	ctlPosted bool  // the reactor will look; true from the start until adopt does
+	uid       int64 // 0: not bound
 	lastSent  int64 // nanotime at which the kernel took something last, or began to refuse
 	out       outbox
 
@@ -105,8 +109,8 @@ const (
 // ID is the session's id.
 func (s *Session) ID() SessionID { return s.id }
 
-// Worker is the loop that runs the session's callbacks; another one later,
-// when the number of workers changes.
+// Worker is the loop that runs the session's callbacks; another one later, when
+// the number of workers changes or dispatch says so.
 func (s *Session) Worker() *Loop { return s.worker.Load() }
 
 // Port is the port through which the client came.
@@ -151,8 +155,9 @@ type Info struct {
 	SendQueued int
 	RecvQueued int
 	Reason     Reason
-	Kind       Kind // what is spoken on its port
-	ServerFD   int  // the listening descriptor, for people
+	Kind       Kind  // what is spoken on its port
+	ServerFD   int   // the listening descriptor, for people
+	UID        int64 // 0: not bound
 }
 
 // Info describes the session. Any goroutine.
@@ -173,7 +178,7 @@ func (s *Session) Info() Info {
 		ReactorID: s.reactor.Load().idx, WorkerID: s.worker.Load().ID(),
 		Connected: s.connected, LastRecv: epoch.UnixNano() + s.lastRecv.Load(), LastSent: sent,
 		SendQueued: s.out.bytes, RecvQueued: int(s.in.bytes.Load()), Reason: s.reason,
-		Kind: s.port.kind, ServerFD: s.port.fd,
+		Kind: s.port.kind, ServerFD: s.port.fd, UID: s.uid,
 	}
 }
 

@@ -12,6 +12,7 @@ type counters struct {
 	recvBytes, sentBytes       uint64
 	dropped, discarded, paused uint64
 	stale, lingerCut           uint64
+	undispatched               uint64
 	kinds                      [MaxKinds]uint64 // callbacks begun, by the handler's kinds
 }
 
@@ -30,6 +31,7 @@ func (c *counters) add(o *counters) {
 	c.paused += o.paused
 	c.stale += o.stale
 	c.lingerCut += o.lingerCut
+	c.undispatched += o.undispatched
 	for i, n := range o.kinds {
 		c.kinds[i] += n
 	}
@@ -63,6 +65,13 @@ func (l *Loop) publishNow() {
 	p.count = l.count
 	p.waiting, p.timers, p.spares, p.most, p.roots = len(l.waiting), l.timers.len(), len(l.spares), l.mostWaiting, l.roots
 	p.mu.Unlock()
+	others := 0
+	for root, n := range l.roots {
+		if Root(root) != RootSession {
+			others += n
+		}
+	}
+	l.others.Store(int32(others))
 }
 
 // concurrency counts callbacks that somebody outside waits for. Under mu.
@@ -80,7 +89,9 @@ type Stats struct {
 	RecvBytes, SentBytes       uint64
 	Dropped, Discarded, Paused uint64
 	Stale, LingerCut           uint64
-	Fibers, Timers, Spares     int // waiting fibers, armed timers, idle goroutines
+	Undispatched               uint64 // messages that a DispatchFunc has dropped
+	NoIdleWorker               uint64 // events for which IdleWorker found none
+	Fibers, Timers, Spares     int    // waiting fibers, armed timers, idle goroutines
 	TasksQueued, TasksRunning  int
 	TaskBusy                   int // task workers that run a task
 	Tasks                      uint64
@@ -143,6 +154,7 @@ func (e *Engine) Stats(asking *Loop) Stats {
 	st.RecvBytes, st.SentBytes = sum.recvBytes, sum.sentBytes
 	st.Dropped, st.Discarded, st.Paused = sum.dropped, sum.discarded, sum.paused
 	st.Stale, st.LingerCut, st.Kinds = sum.stale, sum.lingerCut, sum.kinds
+	st.Undispatched, st.NoIdleWorker = sum.undispatched, e.noIdle.Load()
 	st.LastID, st.MinID, st.MaxID = e.sessions.span()
 	return st
 }

@@ -279,7 +279,7 @@ func idleWorkers(t *testing.T, e *Engine) {
 
 func TestUnorderedPacketsOverlap(t *testing.T) {
 	var g gate
-	e := servePackets(t, Options{Workers: 1, Limits: Limits{Unordered: true}}, func(f *Fiber, p *Packet) { g.pass(f) })
+	e := servePackets(t, Options{Workers: 1, Limits: Limits{DispatchOptions: DispatchOptions{Unordered: true}}}, func(f *Fiber, p *Packet) { g.pass(f) })
 	c := peer(t, e.Ports()[0])
 	for range 3 {
 		say(t, c, "x")

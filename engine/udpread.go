@@ -138,7 +138,7 @@ func (r *reader) hand(n int) {
 	defer p.dispatch.Unlock()
 	e.handing.RLock()
 	defer e.handing.RUnlock()
-	workers, as := e.roster.Load().workers, p.acting()
+	workers, as, limits := e.roster.Load().workers, p.acting(), e.Limits()
 	for i := range n {
 		h := &r.heads[i]
 		size, named, whole := int(h.n), h.Namelen, h.Flags&unix.MSG_TRUNC == 0
@@ -157,7 +157,7 @@ func (r *reader) hand(n int) {
 		}
 		pkt := packetPool.Get().(*Packet)
 		pkt.Data, pkt.From, pkt.Port, pkt.At, pkt.local = string(r.mem[i*MaxPacket:i*MaxPacket+size]), from, as, now, local
-		r.add(workerOf(from, workers), pkt)
+		r.add(e.packetWorker(from, workers, limits), pkt)
 	}
 	for i := range r.lists {
 		l := &r.lists[i]
@@ -182,15 +182,6 @@ func (r *reader) add(w *Loop, pkt *Packet) {
 // peerSeed makes hashes of peers differ from process to process, so that nobody
 // can choose addresses that all fall to one worker.
 var peerSeed = maphash.MakeSeed()
-
-// workerOf is the worker that a peer belongs to, for as long as there are as
-// many workers.
-func workerOf(from Peer, workers []*Loop) *Loop {
-	if len(workers) == 1 {
-		return workers[0]
-	}
-	return workers[maphash.Comparable(peerSeed, from)%uint64(len(workers))]
-}
 
 // awaitRoom waits while one of the workers of this batch has too much to do:
 // what comes meanwhile stays in the kernel, or is dropped there. It reports

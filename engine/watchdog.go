@@ -67,6 +67,7 @@ func (e *Engine) watchdog() {
 				l.stopStretch(stretch, ErrTimeLimit)
 			}
 		}
+		e.tellNoIdle()
 		if memory.over(limits.MemoryLimit, now) {
 			var longest *Loop
 			for _, l := range loops {
