@@ -555,12 +555,12 @@ end`)
 		}
 		sv.Log.waitCount(t, "timer failed: ", 4)
 		c.say("wrong\n")
-		c.expect("tick: the time must be 1 to 31622400000 milliseconds, not 0")
-		c.expect("tick: the time must be 1 to 31622400000 milliseconds, not -1")
-		if l := c.line(); !strings.HasPrefix(l, "tick: the time must be 1 to 31622400000 milliseconds, not ") {
+		c.expect("server:tick: the time must be 1 to 31622400000 milliseconds, not 0")
+		c.expect("server:tick: the time must be 1 to 31622400000 milliseconds, not -1")
+		if l := c.line(); !strings.HasPrefix(l, "server:tick: the time must be 1 to 31622400000 milliseconds, not ") {
 			t.Error(l)
 		}
-		c.expect("tick: the time must be 1 to 31622400000 milliseconds, not 1e+300")
+		c.expect("server:tick: the time must be 1 to 31622400000 milliseconds, not 1e+300")
 		c.expect("bad argument #1 'ms' to 'server:tick' (number expected, got string)")
 		c.expect("bad argument #2 'callback' to 'server:tick' (function expected, got no value)")
 		c.expect("bad argument #2 'callback' to 'server:tick' (function expected, got string)")
