@@ -271,12 +271,14 @@ type WaitInfo struct {
 	Session SessionID
 	What    string
 	For     time.Duration
+	Ready   bool // the wait is over, the fiber is about to go on
 	Data    any
+	Fiber   *Fiber // for the baton holder
 }
 
 // Info describes f as a waiting fiber. Baton holder of its loop.
 func (f *Fiber) Info() WaitInfo {
-	w := WaitInfo{ID: f.id, Root: f.root, What: f.what, For: time.Duration(nanotime() - f.since), Data: f.Data}
+	w := WaitInfo{ID: f.id, Root: f.root, What: f.what, For: time.Duration(nanotime() - f.since), Ready: f.token.Load()&1 == 0, Data: f.Data, Fiber: f}
 	if f.session != nil {
 		w.Session = f.session.id
 	}

@@ -156,6 +156,17 @@ func (in *Instance) CancelFiber(L *lua.LState, id uint64) error {
 type joining struct {
 	left int
 	w    Waiter
+	all  []*fiberState
+}
+
+// Givers are the fibers that have not ended.
+func (j *joining) Givers() (ids []uint64) {
+	for _, st := range j.all {
+		if st.f != nil && st.in.fibers[st.id] == st {
+			ids = append(ids, st.f.ID())
+		}
+	}
+	return ids
 }
 
 // Join waits until the fibers have ended; one that has ended already, or never
@@ -180,7 +191,8 @@ func (in *Instance) Join(L *lua.LState, ids []uint64, timeout time.Duration) err
 	if j.left == 0 {
 		return nil
 	}
-	_, err := in.Wait(L, "co.join", timeout, func(w Waiter) bool {
+	j.all = all
+	_, err := in.WaitOn(L, "co.join", j, timeout, func(w Waiter) bool {
 		j.w = w
 		for _, st := range all {
 			st.joiners = append(st.joiners, j)

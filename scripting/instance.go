@@ -69,6 +69,7 @@ type Instance struct {
 	exitTimer  engine.Timer // onWorkerExit waits for long
 	last       func()       // called when the instance has closed
 	kept       kept
+	stuck      stuck
 	lone       *loneRun // the script runs alone, or it is not clear yet
 }
 
@@ -81,6 +82,7 @@ type call struct {
 	th   *vm.Thread
 	at   *lua.LState // the innermost thread while the call waits
 	more *fiberState // what few callbacks have; nil for the rest
+	on   any         // what of this VM it waits for without a time-out, see WaitOn
 }
 
 // Where names the callback and the place where it waits. Baton holder.

@@ -66,7 +66,7 @@ func (v *VM) openCoroutine() {
 		},
 		"wrap": func(L *lua.LState) int {
 			co := create(L)
-			L.Push(v.L.NewFunction(func(L *lua.LState) int {
+			L.Push(v.L.NewClosure(func(L *lua.LState) int {
 				if co == nil {
 					Raise(L, "cannot resume dead coroutine")
 				}
@@ -82,7 +82,7 @@ func (v *VM) openCoroutine() {
 					L.Error(lv, 0)
 				}
 				return n
-			}))
+			}, co)) // an upvalue, so that Reach finds it
 			return 1
 		},
 		"resume": func(L *lua.LState) int {

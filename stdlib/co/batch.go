@@ -15,21 +15,22 @@ type crew struct {
 	in      *scripting.Instance
 	what    string
 	results *lua.LTable
-	errors  *lua.LTable // nil: none yet
-	working map[lua.LValue]bool
+	errors  *lua.LTable // nil: not made yet
+	failed  int
+	working map[lua.LValue]uint64 // fibers, 0 until it is known
 	waiter  scripting.Waiter
 	over    bool // nobody looks at the tables any more but the script
 }
 
 func newCrew(in *scripting.Instance, L *lua.LState, what string) *crew {
 	in.MustRun(L, what)
-	return &crew{in: in, what: what, results: L.NewTable(), working: map[lua.LValue]bool{}}
+	return &crew{in: in, what: what, results: L.NewTable(), working: map[lua.LValue]uint64{}}
 }
 
 // run starts fn(args...) as a fiber; its first result is to be found under key.
 func (c *crew) run(L *lua.LState, key lua.LValue, fn *lua.LFunction, args ...lua.LValue) {
-	c.working[key] = true
-	_, err := c.in.Call(L, c.what, fn, args, func(th *vm.Thread, err *vm.Error) {
+	c.working[key] = 0
+	id, err := c.in.Call(L, c.what, fn, args, func(th *vm.Thread, err *vm.Error) {
 		delete(c.working, key)
 		switch {
 		case c.over:
@@ -48,7 +49,17 @@ func (c *crew) run(L *lua.LState, key lua.LValue, fn *lua.LFunction, args ...lua
 	if err != nil {
 		delete(c.working, key)
 		c.fail(L, key, lua.LString(err.Error()))
+	} else if _, waits := c.working[key]; waits {
+		c.working[key] = id
 	}
+}
+
+// Givers are the fibers that have not ended.
+func (c *crew) Givers() (ids []uint64) {
+	for _, id := range c.working {
+		ids = append(ids, id)
+	}
+	return ids
 }
 
 // errorValue is what the script gets for an error: the table it was raised with,
@@ -64,6 +75,7 @@ func (c *crew) fail(L *lua.LState, key lua.LValue, err lua.LValue) {
 	if c.errors == nil {
 		c.errors = L.NewTable()
 	}
+	c.failed++
 	vm.RawSet(L, c.errors, key, err)
 }
 
@@ -71,7 +83,13 @@ func (c *crew) fail(L *lua.LState, key lua.LValue, err lua.LValue) {
 func (c *crew) join(L *lua.LState, timeout time.Duration) int {
 	defer func() { c.over = true }() // also when a cancelled wait raises
 	if len(c.working) > 0 {
-		_, err := c.in.Wait(L, c.what, timeout, func(w scripting.Waiter) bool {
+		// On the stack, what they returned is to be found.
+		L.Push(c.results)
+		if c.errors == nil {
+			c.errors = L.NewTable()
+		}
+		L.Push(c.errors)
+		_, err := c.in.WaitOn(L, c.what, c, timeout, func(w scripting.Waiter) bool {
 			c.waiter = w
 			return true
 		})
@@ -82,7 +100,7 @@ func (c *crew) join(L *lua.LState, timeout time.Duration) int {
 		}
 	}
 	L.Push(c.results)
-	if c.errors == nil {
+	if c.failed == 0 {
 		return 1
 	}
 	L.Push(c.errors)

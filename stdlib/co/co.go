@@ -26,6 +26,10 @@ var Module = scripting.Module{
 	Name: "co",
 	Doc: "Fibers: Lua code that may wait while its worker goes on. Every callback is a fiber; co.go starts more. " +
 		"A fiber belongs to its VM, and so do the channels, locks and waitgroups here; those between workers are in shared. " +
+		"Fibers that wait here without a time-out, and that nobody can wake any more, are reported: a WARNING \"deadlock\" in the log names what each waits for and where, once, after some 5 seconds; " +
+		"nothing is done to them. It sees channels, select, waitgroups, barriers and locks of co, and the waits for other fibers in co.join, batch, parallel and map. " +
+		"What any code that can still run could reach, through globals, upvalues, callbacks, timers or the stack of another fiber, is never reported; neither is what waits for anything outside the VM, or in co.yield. " +
+		"co.cancel does not count as a way out. Where a VM has more values than one look may follow (50000), or keeps connections of its own, it says nothing. " +
 		"Time-outs are seconds: none or a negative one is without limit, 0 does not wait.",
 	Funcs: []scripting.Func{
 		{
@@ -76,6 +80,23 @@ var Module = scripting.Module{
 			Doc: "A lock between fibers of this VM, for what must not be interrupted although it waits: \"mutex\", or \"rw\" with many readers or one writer.", Fn: newLock,
 		},
 		{
+			Name: "barrier", Params: []scripting.Param{{Name: "n", Type: "number"}}, Returns: "co.barrier",
+			Doc: "A place where n fibers of this VM wait until all of them have come.", Fn: newBarrier,
+		},
+		{
+			Name: "list", Returns: "table", Fn: list,
+			Doc: "The ids of the fibers of this VM that wait, and of the running one, in the order they began. Fibers are callbacks too.",
+		},
+		{
+			Name: "backtrace", Params: []scripting.Param{{Name: "id", Type: "number?"}}, Returns: "string|false, string?, string?",
+			Doc: "What a fiber, or the running one, does: what it waits for and since when, which callback it is, and its stack. Fails with no_such_fiber.", Fn: backtrace,
+		},
+		{
+			Name: "stats", Returns: "table", Fn: stats,
+			Doc: "waiting, the fibers of this VM that wait; under_way, its callbacks and fibers that have not ended, with those that others have promised, such as of tasks; " +
+				"worker_waiting, all that wait on the worker, of older code too; max_coroutine, how many may.",
+		},
+		{
 			Name: "batch", Params: []scripting.Param{{Name: "fns", Type: "table"}, timeout}, Returns: "table, table?",
 			Doc: "Run all functions of a table as fibers and wait for them. Returns what each returned under its key, and under their keys the errors of those that failed, " +
 				"nil if none did; those that the time-out finds at work go on, and have \"timeout\" as their error.", Fn: batch,
@@ -94,8 +115,7 @@ var Module = scripting.Module{
 				"Returns its number, and the value of a pop or true; false and channel_closed in its place if the channel is closed.", Fn: meet.Select,
 		},
 	},
-	Types: []*scripting.Type{channelType, waitGroupType, lockType},
-	Later: []string{"barrier", "list", "backtrace", "stats"},
+	Types: []*scripting.Type{channelType, waitGroupType, lockType, barrierType},
 }
 
 var channelType = meet.ChannelType("co.channel", "A queue between fibers of one VM.", false)
@@ -118,7 +138,7 @@ func newLock(in *scripting.Instance, L *lua.LState) int {
 		kind = string(v)
 	}
 	meet.CheckKind(L, 1, "co.lock", kind)
-	L.Push(in.NewObject(lockType, meet.NewLock("co.lock", kind == "rw")))
+	L.Push(in.NewObject(lockType, meet.NewOwnLock("co.lock", kind == "rw")))
 	return 1
 }
 

@@ -13,6 +13,9 @@ type waitGroup struct {
 	waiter scripting.Waiter
 }
 
+// EachValue says that the group keeps no values of Lua.
+func (g *waitGroup) EachValue(func(lua.LValue)) {}
+
 var waitGroupType = &scripting.Type{
 	Name: "co.waitgroup", Doc: "A count of work to wait for. It may be used again when the wait is over.",
 	Methods: []scripting.Func{
@@ -78,7 +81,7 @@ func waitForGroup(in *scripting.Instance, L *lua.LState) int {
 	limit := scripting.Timeout(L, 2, what)
 	var err error
 	if g.count > 0 {
-		_, err = in.Wait(L, what, limit, func(w scripting.Waiter) bool {
+		_, err = in.WaitOn(L, what, g, limit, func(w scripting.Waiter) bool {
 			g.waiter = w
 			return true
 		})

@@ -12,6 +12,7 @@ import (
 type Lock struct {
 	what string // for lists of waiting fibers
 	rw   bool
+	own  bool // it belongs to one VM
 
 	mu      sync.Mutex
 	writer  *Owner
@@ -41,6 +42,33 @@ type Grant struct{ Died *Owner }
 
 // NewLock makes a lock; what is its name in lists of waiting fibers.
 func NewLock(what string, rw bool) *Lock { return &Lock{what: what, rw: rw} }
+
+// NewOwnLock is NewLock for a lock that belongs to one VM.
+func NewOwnLock(what string, rw bool) *Lock { return &Lock{what: what, rw: rw, own: true} }
+
+// waitFor is what a fiber waits for that wants a lock of its VM.
+type waitFor struct {
+	*Lock
+	read bool
+}
+
+// Givers are the fibers that must all give the lock up first. Nobody is certain
+// for one who wants to read beside readers: it waits for a writer that stands
+// before it, which may go.
+func (w waitFor) Givers() (ids []uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.writer != nil {
+		return []uint64{w.writer.Fiber}
+	}
+	if w.read {
+		return nil
+	}
+	for _, r := range w.readers {
+		ids = append(ids, r.Fiber)
+	}
+	return ids
+}
 
 // Holds returns how o's fiber holds the lock, nil if it does not.
 func (l *Lock) Holds(o *Owner) *Owner {

@@ -1,6 +1,8 @@
 package meet
 
 import (
+	"time"
+
 	"swoon/scripting"
 	"swoon/scripting/vm"
 
@@ -101,6 +103,33 @@ func ChannelType(name, doc string, plain bool) *scripting.Type {
 // what is the name of a channel's method in errors and lists.
 func (c *Chan) method(name string) string { return c.what + ":" + name }
 
+// wait is a wait that the detector of deadlocks knows, if the channel belongs to
+// the VM.
+func (c *Chan) wait(in *scripting.Instance, L *lua.LState, name string, timeout time.Duration, begin func(scripting.Waiter) bool) (any, error) {
+	if c.Plain {
+		return in.Wait(L, c.method(name), timeout, begin)
+	}
+	return in.WaitOn(L, c.method(name), c, timeout, begin)
+}
+
+// EachValue calls f for what is in a channel of one VM, and for what waits to be
+// pushed.
+func (c *Chan) EachValue(f func(lua.LValue)) {
+	if c.Plain {
+		return // nothing there belongs to a VM
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.n {
+		f(c.items[(c.head+i)%len(c.items)])
+	}
+	for _, e := range c.pushes.q[c.pushes.head:] {
+		if e.w.Open() {
+			f(e.with.v)
+		}
+	}
+}
+
 // freeze makes v fit to be kept in the channel.
 func (c *Chan) freeze(L *lua.LState, v lua.LValue) lua.LValue {
 	if !c.Plain {
@@ -134,7 +163,7 @@ func push(in *scripting.Instance, L *lua.LState) int {
 	case Closed:
 		d.Open = false
 	case Blocked:
-		got, err := in.Wait(L, c.method("push"), timeout, func(w scripting.Waiter) bool {
+		got, err := c.wait(in, L, "push", timeout, func(w scripting.Waiter) bool {
 			c.AwaitPush(w, 0, v)
 			return true
 		})
@@ -154,7 +183,7 @@ func pop(in *scripting.Instance, L *lua.LState) int {
 	v, state := c.Pop()
 	d := Done{Value: v, Open: state == Moved}
 	if state == Blocked {
-		got, err := in.Wait(L, c.method("pop"), timeout, func(w scripting.Waiter) bool {
+		got, err := c.wait(in, L, "pop", timeout, func(w scripting.Waiter) bool {
 			c.AwaitPop(w, 0)
 			return true
 		})

@@ -86,10 +86,15 @@ func (l *Lock) wait(in *scripting.Instance, L *lua.LState, me *Owner, read bool,
 			l.Left() // also when a cancelled wait raises
 		}
 	}()
-	v, err = in.Wait(L, l.what, timeout, func(w scripting.Waiter) bool {
+	begin := func(w scripting.Waiter) bool {
 		l.Await(w, me, read)
 		return true
-	})
+	}
+	if l.own {
+		v, err = in.WaitOn(L, l.what, waitFor{l, read}, timeout, begin)
+	} else {
+		v, err = in.Wait(L, l.what, timeout, begin)
+	}
 	granted = err == nil
 	return v, err
 }

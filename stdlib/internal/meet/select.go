@@ -84,7 +84,20 @@ func (c *choice) try(at int) (d Done, ok bool) {
 
 // await waits in all channels with one Waiter: only one of them can use it.
 func await(in *scripting.Instance, L *lua.LState, cases []choice, timeout time.Duration) (Done, error) {
-	v, err := in.Wait(L, "co.select", timeout, func(w scripting.Waiter) bool {
+	on := make([]any, len(cases))
+	wait := in.Wait
+	for i, c := range cases {
+		if on[i] = c.ch; c.ch.Plain {
+			on = nil // somebody outside the VM may end it
+			break
+		}
+	}
+	if on != nil {
+		wait = func(L *lua.LState, what string, timeout time.Duration, begin func(scripting.Waiter) bool) (any, error) {
+			return in.WaitOn(L, what, on, timeout, begin)
+		}
+	}
+	v, err := wait(L, "co.select", timeout, func(w scripting.Waiter) bool {
 		for i, c := range cases {
 			if !w.Open() {
 				break // one was ready after all
