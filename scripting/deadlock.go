@@ -213,9 +213,16 @@ func (in *Instance) roots(r *vm.Reach) {
 	}
 	functions(in.on[:])
 	functions(in.decl.on[:])
-	functions(in.decl.primary.on[:])
-	for _, p := range in.decl.ports {
+	functions(in.decl.processes)
+	settings := func(list []given) {
+		for _, g := range list {
+			r.Add(g.value)
+		}
+	}
+	settings(in.decl.values)
+	for _, p := range append([]*portDecl{in.decl.primary}, in.decl.ports...) {
 		functions(p.on[:])
+		settings(p.values)
 	}
 	r.Add(in.server.value)
 	r.Add(in.server.methods)
