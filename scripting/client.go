@@ -94,11 +94,7 @@ func (in *Instance) WhenLive(fn func()) {
 // Spawn runs fn on the VM's loop as a fiber of its own, which may call and
 // wait; not if the VM has closed meanwhile. A drain waits for it. Any goroutine.
 func (in *Instance) Spawn(fn func()) {
-	root := engine.RootMessage
-	if in.host.stopping.Load() {
-		root = engine.RootGo // or a chatty peer would hold the shutdown up
-	}
-	in.loop.Spawn(root, func(*engine.Fiber) {
+	in.loop.Spawn(in.spawnRoot(), func(*engine.Fiber) {
 		if in.stage == dead {
 			return
 		}
@@ -108,10 +104,19 @@ func (in *Instance) Spawn(fn func()) {
 	})
 }
 
+// spawnRoot is what a drain waits for, unless the server stops: a chatty peer
+// would hold that up.
+func (in *Instance) spawnRoot() engine.Root {
+	if in.host.stopping.Load() {
+		return engine.RootGo
+	}
+	return engine.RootMessage
+}
+
 // SpawnKept is Spawn for the baton holder: the VM stays until fn has run.
 func (in *Instance) SpawnKept(fn func()) {
 	in.underWay++
-	in.loop.Spawn(engine.RootMessage, func(*engine.Fiber) {
+	in.loop.Spawn(in.spawnRoot(), func(*engine.Fiber) {
 		defer in.release()
 		if in.stage != dead {
 			fn()
@@ -121,11 +126,16 @@ func (in *Instance) SpawnKept(fn func()) {
 
 // Post runs fn on the VM's loop between callbacks, as the baton holder; not if
 // the VM has closed meanwhile. fn must not call Lua. Any goroutine.
-func (in *Instance) Post(fn func()) {
+func (in *Instance) Post(fn func()) { in.PostOr(fn, func() {}) }
+
+// PostOr is Post that runs otherwise when the VM has closed.
+func (in *Instance) PostOr(fn, otherwise func()) {
 	in.loop.Call(func() {
-		if in.stage != dead {
-			fn()
+		if in.stage == dead {
+			otherwise()
+			return
 		}
+		fn()
 	})
 }
 
@@ -134,6 +144,7 @@ func (in *Instance) Post(fn func()) {
 // onError; what names it there.
 func (in *Instance) Callback(what string, fn *lua.LFunction, args ...lua.LValue) bool {
 	f := in.loop.Current()
+	f.Afresh()
 	err := in.run(f, evError, what, fn, args...)
 	if err != nil {
 		in.failed(f, what, 0, err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"swoon/scripting"
+	"swoon/stdlib/client"
 	"swoon/stdlib/co"
 	"swoon/stdlib/crypto"
 	"swoon/stdlib/fs"
@@ -19,6 +20,7 @@ import (
 
 // modules are the Lua modules of a script, one line each.
 var modules = []scripting.Module{
+	client.Module,
 	co.Module,
 	crypto.Module,
 	fs.Module,

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"swoon/scripting"
+	"swoon/stdlib/client"
 	"swoon/stdlib/internal/table"
 
 	lua "github.com/yuin/gopher-lua"
@@ -45,9 +46,9 @@ var Module = scripting.Module{
 				return 1
 			},
 		},
-		tableFunc, atomicFunc, atomicLongFunc, lockFunc,
+		clientFunc, tableFunc, atomicFunc, atomicLongFunc, lockFunc,
 	},
-	Types: []*scripting.Type{tableType, atomicType, atomicLongType, lockType},
+	Types: []*scripting.Type{client.SwooleType, tableType, atomicType, atomicLongType, lockType},
 	Values: map[string]lua.LValue{
 		"BASE": lua.LNumber(1), "PROCESS": lua.LNumber(2),
 		"TYPE_INT": lua.LNumber(table.Int), "TYPE_FLOAT": lua.LNumber(table.Float), "TYPE_STRING": lua.LNumber(table.String),
@@ -56,9 +57,10 @@ var Module = scripting.Module{
 		"SOCK_TCP": lua.LNumber(scripting.SockTCP), "SOCK_UDP": lua.LNumber(scripting.SockUDP),
 		"SOCK_TCP6": lua.LNumber(scripting.SockTCP6), "SOCK_UDP6": lua.LNumber(scripting.SockUDP6),
 		"SOCK_UNIX_STREAM": lua.LNumber(scripting.SockUnixStream), "SOCK_UNIX_DGRAM": lua.LNumber(scripting.SockUnixDgram),
+		"SOCK_SYNC": lua.LNumber(sockSync), "SOCK_ASYNC": lua.LNumber(sockAsync), "SYNC": lua.LNumber(flagSync), "ASYNC": lua.LNumber(flagAsync), "KEEP": lua.LNumber(flagKeep),
+		"MSG_OOB": lua.LNumber(client.MsgOOB), "MSG_PEEK": lua.LNumber(client.MsgPeek), "MSG_DONTWAIT": lua.LNumber(client.MsgDontWait), "MSG_WAITALL": lua.LNumber(client.MsgWaitAll),
 	},
-	Later: []string{"Client", "event", "THREAD", "SSL", "KEEP",
-		"SOCK_SYNC", "SOCK_ASYNC", "Timer"},
+	Later: []string{"event", "THREAD", "SSL", "Timer"},
 }
 
 func localIP(_ *scripting.Instance, L *lua.LState) int {
