@@ -263,6 +263,8 @@ func (h *Host) Run(log *slog.Logger) int {
 	})
 	if left := h.engine.Stop(); left > 0 {
 		log.Warn(count(left, "fiber") + " did not end")
+	} else {
+		h.closeAllKept()
 	}
 	h.clients.end()
 	select {

@@ -69,6 +69,22 @@ func (in *Instance) retireKept() {
 	}
 }
 
+// closeAllKept closes what is left of all VMs when their loops have ended.
+func (h *Host) closeAllKept() {
+	for _, l := range append(h.loops(), h.engine.Control()) {
+		s, ok := l.Data.(*seat)
+		if !ok {
+			continue
+		}
+		for in := range s.draining {
+			in.closeKept()
+		}
+		if s.live != nil {
+			s.live.closeKept()
+		}
+	}
+}
+
 // closeKept closes what is left.
 func (in *Instance) closeKept() {
 	for k := range in.kept.all {
@@ -206,6 +222,7 @@ func (in *Instance) Stopping() bool { return in.host.stopping.Load() }
 type ClientCounts struct {
 	Open     atomic.Int64  // connected, or about to be
 	Idle     atomic.Int64  // of these, kept for whoever wants one next
+	Closing  atomic.Int64  // closed by the script, and bringing out what it has sent
 	Lost     atomic.Uint64 // closed because nobody could use them any more
 	Connects atomic.Uint64
 	Errors   atomic.Uint64 // that did not come about
@@ -230,7 +247,7 @@ func (in *Instance) AtHostEnd(fn func()) {
 	c.ends = append(c.ends, fn)
 }
 
-// end runs what AtHostEnd was given.
+// end runs what AtHostEnd was given, and waits for what is being closed.
 func (c *clients) end() {
 	c.mu.Lock()
 	ends := c.ends
@@ -239,12 +256,20 @@ func (c *clients) end() {
 	for _, fn := range ends {
 		fn()
 	}
+	for end := time.Now().Add(closingTime); c.Closing.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 }
+
+// closingTime is how long the process stays for clients that are bringing out
+// what they have sent.
+const closingTime = 5 * time.Second
 
 // stats adds the counts to the answer of server:stats.
 func (c *clients) stats(num func(string, float64)) {
 	num("client_num", float64(c.Open.Load()))
 	num("client_idle_num", float64(c.Idle.Load()))
+	num("client_closing_num", float64(c.Closing.Load()))
 	num("client_lost_num", float64(c.Lost.Load()))
 	num("client_connect_count", float64(c.Connects.Load()))
 	num("client_error_count", float64(c.Errors.Load()))

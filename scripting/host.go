@@ -307,12 +307,10 @@ func (h *Host) stop() []string {
 			s := seatOf(l)
 			for in := range s.draining {
 				in.runStop(f)
-				in.closeKept()
 			}
 			if s.live != nil {
 				s.live.stopTimers()
 				s.live.runStop(f)
-				s.live.closeKept()
 			}
 		})
 	}
@@ -327,6 +325,9 @@ func (h *Host) stop() []string {
 	})
 	h.writeStats()
 	left := h.engine.Stop()
+	if left == 0 {
+		h.closeAllKept()
+	}
 	h.clients.end()
 	if left > 0 {
 		cut = append(cut, fmt.Sprintf("%d fibers did not end", left))

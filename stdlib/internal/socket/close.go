@@ -51,15 +51,29 @@ func (s *Socket) end(why error, now bool) bool {
 	stream := !s.Kind.Packets()
 	switch {
 	case flush:
-		go s.drain()
+		s.behind(s.drain)
 	case stream && !now && s.unread():
-		go s.linger(time.Now().Add(closeTime))
+		s.behind(func() { s.linger(time.Now().Add(closeTime)) })
 	case helpers:
-		go s.release() // it waits for those to leave
+		s.behind(s.release) // it waits for those to leave
 	default:
 		s.release()
 	}
 	return true
+}
+
+// behind runs the rest of a close in the background.
+func (s *Socket) behind(fn func()) {
+	counts := s.counts
+	if counts != nil {
+		counts.Closing.Add(1)
+	}
+	go func() {
+		fn()
+		if counts != nil {
+			counts.Closing.Add(-1)
+		}
+	}()
 }
 
 // unread says whether the kernel has input that nobody will read: closing would

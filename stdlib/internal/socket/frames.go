@@ -28,16 +28,14 @@ func (s *Socket) Frame(in *scripting.Instance, L *lua.LState, what string, timeo
 			if len(s.part) == 0 && len(s.rest) == 0 && !own {
 				n, ferr := f.Next(b, &s.cursor)
 				if ferr == nil && n > 0 && n <= len(b) {
-					data, ok, s.cursor = string(b[:n]), true, frame.Cursor{}
+					data, ok = string(b[:n]), true
 					b = b[n:]
 				}
-				if ferr != nil || len(b) == 0 {
-					err = ferr
-					return
-				}
-				s.cursor = frame.Cursor{}
+				s.cursor = frame.Cursor{} // Cut looks at what is left from its beginning
 			}
-			s.Feed(b, own)
+			if len(b) > 0 {
+				s.Feed(b, own)
+			}
 		})
 		if ok {
 			return data, nil
