@@ -33,6 +33,7 @@ type Task struct {
 	place    whereabouts
 	seq      uint64
 	timer    Timer
+	ranOn    int // worker id of the last try, plus 1; its task worker's, then whose the result is
 }
 
 // TaskOptions say when and how often a task runs. The zero value: now, once.
@@ -69,6 +70,10 @@ type TaskResult struct {
 	Err   *Errno // why the task has failed; then it is the last
 	Last  bool   // no more will come
 }
+
+// Worker is the id of the task worker that ran the task last; -1 if none has.
+// For Finish.
+func (t *Task) Worker() int { return t.ranOn - 1 }
 
 // Number gives a task its id before it is submitted. Ids start at 0, as
 // Swoole's do. Any goroutine.
@@ -127,7 +132,7 @@ func (l *Loop) nextTask(f *Fiber) {
 		return
 	}
 	l.tasks.Add(1)
-	l.taskFiber = f
+	l.taskFiber, t.ranOn = f, l.ID()+1
 	result, fault := l.runTask(f, t)
 	if l.taskFiber == f {
 		l.taskFiber = nil

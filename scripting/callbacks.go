@@ -39,8 +39,12 @@ func (h *Host) Connect(f *engine.Fiber, s *engine.Session) {
 	c := in.begin(f, evConnect, "", fn)
 	b := boxes(s)
 	c.th.Push(in.server.value)
-	c.th.Push(b.fd)
-	c.th.Push(b.reactor)
+	if in.objects() {
+		c.th.Push(in.eventObject(b.fd, b.reactor))
+	} else {
+		c.th.Push(b.fd)
+		c.th.Push(b.reactor)
+	}
 	err := c.th.Run(0)
 	c.end()
 	if err != nil {
@@ -58,11 +62,16 @@ func (h *Host) Receive(f *engine.Fiber, s *engine.Session, data string) {
 	c := in.begin(f, evReceive, "", fn)
 	b := boxes(s)
 	c.th.Push(in.server.value)
-	c.th.Push(b.fd)
-	c.th.Push(b.reactor)
-	c.th.Push(lua.LString(data))
+	if in.objects() {
+		c.th.Push(in.eventObject(b.fd, b.reactor, field{"data", lua.LString(data)}))
+	} else {
+		c.th.Push(b.fd)
+		c.th.Push(b.reactor)
+		c.th.Push(lua.LString(data))
+	}
 	err := c.th.Run(0)
 	c.end()
+	in.ages()
 	if err != nil {
 		in.sessionFailed(f, s, evReceive, err)
 	}
@@ -82,9 +91,13 @@ func (h *Host) Close(f *engine.Fiber, s *engine.Session, reason engine.Reason) {
 	}
 	c := in.begin(f, evClose, "", fn)
 	c.th.Push(in.server.value)
-	c.th.Push(b.fd)
-	c.th.Push(reactor)
-	c.th.Push(lua.LString(reason.String()))
+	if in.objects() {
+		c.th.Push(in.eventObject(b.fd, reactor, field{"reason", lua.LString(reason.String())}))
+	} else {
+		c.th.Push(b.fd)
+		c.th.Push(reactor)
+		c.th.Push(lua.LString(reason.String()))
+	}
 	err := c.th.Run(0)
 	c.end()
 	if err != nil {
@@ -289,9 +302,12 @@ func (h *Host) workerError(id int, why string) {
 	c.Spawn(engine.RootWorker, func(f *engine.Fiber) {
 		in := seatOf(c).live
 		if fn := in.on[evWorkerError]; fn != nil {
-			err := in.run(f, evWorkerError, "", fn, in.server.value, lua.LNumber(id), in.server.methods.RawGetString("worker_pid"),
-				lua.LNumber(255), lua.LNumber(0), lua.LString(why))
-			if err != nil {
+			args := []lua.LValue{in.server.value, lua.LNumber(id), in.server.methods.RawGetString("worker_pid"),
+				lua.LNumber(255), lua.LNumber(0), lua.LString(why)}
+			if in.objects() {
+				args = []lua.LValue{in.server.value, in.statusObject(id, why)}
+			}
+			if err := in.run(f, evWorkerError, "", fn, args...); err != nil {
 				in.failed(f, evWorkerError.String(), 0, err)
 			}
 		}

@@ -26,19 +26,21 @@ const (
 	evWorkerExit
 	evBeforeReload
 	evAfterReload
+	evBeforeShutdown
+	evManagerStart
+	evManagerStop
 	numEvents
 )
 
 var eventNames = [numEvents]string{
 	"Start", "Shutdown", "WorkerStart", "WorkerStop", "WorkerError",
 	"Connect", "Receive", "Close", "BufferFull", "BufferEmpty", "Task", "Finish", "PipeMessage", "Timer", "Error", "Packet",
-	"WorkerExit", "BeforeReload", "AfterReload",
+	"WorkerExit", "BeforeReload", "AfterReload", "BeforeShutdown", "ManagerStart", "ManagerStop",
 }
 
 // laterEvents have a meaning that this version does not give them yet.
 var laterEvents = []string{
-	"ManagerStart", "ManagerStop",
-	"BeforeShutdown", "Request", "Message", "Open", "HandShake", "Disconnect",
+	"Request", "Message", "Open", "HandShake", "Disconnect",
 	"BeforeHandshakeResponse",
 }
 

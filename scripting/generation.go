@@ -32,7 +32,7 @@ type Generation struct {
 type seat struct {
 	live     *Instance
 	early    []engine.Waiter // fibers that wait for the first live instance
-	renewing bool            // a fresh VM of the same generation warms
+	renewing atomic.Bool     // a fresh VM of the same generation warms
 	draining map[*Instance]bool
 	former   map[*Generation]*Instance // former code that sessions are still framed by
 }

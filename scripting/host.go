@@ -229,6 +229,7 @@ func (h *Host) Start(log *slog.Logger) error {
 	h.swap(nil, g, nil)
 	h.notice(nil, g.settings)
 	h.event(g.control, evStart)
+	h.event(g.control, evManagerStart)
 	if h.stopping.Load() {
 		return ErrInterrupted
 	}
@@ -299,6 +300,7 @@ func (h *Host) Wait() (code int, cut []string) {
 func (h *Host) stop() []string {
 	h.log.Info("shutting down")
 	h.tell(Stopping, "shutting down")
+	h.controlEvent(evBeforeShutdown, time.After(h.Settings().MaxWait))
 	cut := h.engine.Drain(func(line string) { h.log.Info(line) })
 	h.work.Wait() // a reload under way sees stopping and ends
 	grace := time.After(h.Settings().MaxWait)
@@ -310,10 +312,12 @@ func (h *Host) stop() []string {
 			}
 			if s.live != nil {
 				s.live.stopTimers()
+				s.live.runExit(f)
 				s.live.runStop(f)
 			}
 		})
 	}
+	h.controlEvent(evManagerStop, grace)
 	g := h.gen.Load()
 	h.spawnWait(h.engine.Control(), grace, func(f *engine.Fiber) {
 		g.control.stopTimers()

@@ -57,6 +57,7 @@ type Instance struct {
 	calls      []*call // pool
 	underWay   int     // callbacks and promised callbacks that need this VM
 	timers     *timers
+	life       life
 	tasks      taskState
 	held       []func() // what onWorkerStart started, until the swap
 	started    bool     // onWorkerStart has succeeded

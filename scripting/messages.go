@@ -71,8 +71,12 @@ func (h *Host) message(f *engine.Fiber, src lua.LValue, message any) {
 	}
 	c := in.begin(f, evPipeMessage, "", fn)
 	c.th.Push(in.server.value)
-	c.th.Push(src)
-	c.th.Push(toLua(c.th.State(), message))
+	if data := toLua(c.th.State(), message); in.objects() {
+		c.th.Push(in.messageObject(src, data))
+	} else {
+		c.th.Push(src)
+		c.th.Push(data)
+	}
 	err := c.th.Run(0)
 	c.end()
 	if err != nil {

@@ -19,10 +19,15 @@ func (h *Host) Packet(f *engine.Fiber, p *engine.Packet) {
 	}
 	c := in.begin(f, evPacket, "", fn)
 	c.th.Push(in.server.value)
-	c.th.Push(lua.LString(p.Data))
-	c.th.Push(in.client(p))
+	if in.objects() {
+		c.th.Push(in.packetObject(p))
+	} else {
+		c.th.Push(lua.LString(p.Data))
+		c.th.Push(in.client(p))
+	}
 	err := c.th.Run(0)
 	c.end()
+	in.ages()
 	if err != nil {
 		in.failed(f, evPacket.String(), 0, err)
 	}

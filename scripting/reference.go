@@ -78,7 +78,7 @@ var methodReturns = map[string]string{
 	"taskwait": "any, string?, string?", "taskWaitMulti": "table, table?", "taskCo": "table, table?",
 	"task_after": "number|false, string?, string?", "deadTasks": "table|number|false, string?, string?, number?",
 	"sendMessage": done, "addProcess": "number", "defer": "boolean", "stop": done, "bind": done, "getWorkerStatus": "number|false, string?, string?",
-	"addtimer": done, "deltimer": done,
+	"addtimer": done, "deltimer": done, "getCallback": "function?", "getSocket": "boolean, string, string",
 }
 
 var serverFields = []Field{
@@ -114,7 +114,7 @@ var callbackDocs = []Func{
 	{Name: "onShutdown", Params: []Param{theServer}, Doc: "The server has stopped. Runs in the control VM."},
 	{Name: "onWorkerStart", Params: []Param{theServer, workerID}, Doc: "A worker or task worker has loaded the script: the place to set things up. Sessions come when all have returned."},
 	{Name: "onWorkerStop", Params: []Param{theServer, workerID}, Doc: "A worker ends, or its version of the script does."},
-	{Name: "onWorkerExit", Params: []Param{theServer, workerID}, Doc: "A newer version of the script takes over while fibers and timers of this one are left: the place to end them."},
+	{Name: "onWorkerExit", Params: []Param{theServer, workerID}, Doc: "A worker is about to end: a newer version of the script takes over, the worker gets a fresh VM, or the server stops. Fibers of its own that still run are cancelled afterwards. Once for each end."},
 	{Name: "onWorkerError", Params: []Param{theServer, workerID, {"pid", "number"}, {"exit_code", "number"}, {"signal", "number"}, {"err", "string"}}, Doc: "The VM of a worker was replaced after a fault. Runs in the control VM."},
 	{Name: "onPipeMessage", Params: []Param{theServer, {"src_worker_id", "number"}, {"message", "any"}}, Doc: "Another worker has sent a message with server:sendMessage."},
 	{Name: "onConnect", Params: []Param{theServer, theFD, reactor}, Doc: "A client has connected; fd is the id of its session."},

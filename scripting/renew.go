@@ -17,14 +17,14 @@ var errRenewed = &engine.Errno{Name: "cancelled", Code: 10017, Text: "the worker
 func (h *Host) renew(l *engine.Loop, why string, ended func(ok bool)) bool {
 	s := seatOf(l)
 	old := s.live
-	if s.renewing || old == nil || old.stage != live || h.stopping.Load() {
+	if s.renewing.Load() || old == nil || old.stage != live || h.stopping.Load() {
 		return false
 	}
-	s.renewing = true
+	s.renewing.Store(true)
 	l.Spawn(engine.RootWorker, func(f *engine.Fiber) {
 		ok := false
 		defer func() {
-			s.renewing = false
+			s.renewing.Store(false)
 			if ended != nil {
 				ended(ok)
 			}

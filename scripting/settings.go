@@ -20,6 +20,8 @@ type Settings struct {
 	PortSettings // of the primary port
 	FlowSettings
 	StatsSettings
+	LifeSettings
+	EventObject bool
 
 	Mode               engine.Mode
 	Workers            int
@@ -95,7 +97,7 @@ func defaultSettings() *Settings {
 		CloseTimeout: engine.DefaultCloseTime, MaxWait: engine.DefaultDrainTime, DrainTime: 60 * time.Second, ReloadAsync: true,
 		MemoryLimit: defaultMemoryLimit(), MaxCoroutine: engine.DefaultMaxFibers, TaskQueue: engine.DefaultTaskQueue,
 		PacketQueue: engine.DefaultPacketQueue, MaxPacketCoroutine: engine.DefaultMaxPacketFibers, HotReload: true,
-		LogLevel: slog.LevelInfo, Given: map[string]lua.LValue{}, FlowSettings: defaultFlow(), StatsSettings: StatsSettings{StatsInterval: time.Second}, TaskSettings: defaultTasks(),
+		LogLevel: slog.LevelInfo, Given: map[string]lua.LValue{}, FlowSettings: defaultFlow(), StatsSettings: StatsSettings{StatsInterval: time.Second}, LifeSettings: LifeSettings{MaxRequestsGrace: -1}, TaskSettings: defaultTasks(),
 	}
 }
 

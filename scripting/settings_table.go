@@ -27,7 +27,7 @@ type setting struct {
 }
 
 // settingTable is all of them, in the order of the settings page.
-var settingTable = slices.Concat(socketSettings, framingSettings, flowSettings, taskSettings, serverSettings, statsSettings)
+var settingTable = slices.Concat(socketSettings, framingSettings, flowSettings, taskSettings, serverSettings, lifeSettings, objectSettings, statsSettings)
 
 var serverSettings = []setting{
 	{name: "mode", def: `"base"`, server: setMode,

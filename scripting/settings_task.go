@@ -45,7 +45,7 @@ var taskSettings = []setting{
 		doc: "up to so many more, by chance, so that not all task workers do it at once"},
 	{name: "task_enable_coroutine", def: "false", server: boolean(func(s *Settings) *bool { return &s.TaskCoroutine }),
 		doc: "a task worker takes the next task while one waits; onTask gets a task object, unless task_use_object is false"},
-	{name: "task_use_object", def: "that of task_enable_coroutine", server: setTaskObject,
+	{name: "task_use_object", def: "true with task_enable_coroutine or event_object", server: setTaskObject,
 		doc: "onTask(server, task) with an object instead of onTask(server, task_id, src_worker_id, data)"},
 	{name: "message_queue_size", def: "10000", server: integer(func(s *Settings) *int { return &s.MessageQueue }, 1, 1<<24),
 		doc: "messages to one worker that it has not handled; more are refused"},
@@ -85,5 +85,5 @@ func (s *Settings) taskObject() bool {
 	if s.TaskObject != nil {
 		return *s.TaskObject
 	}
-	return s.TaskCoroutine
+	return s.TaskCoroutine || s.EventObject
 }

@@ -83,6 +83,7 @@ func (in *Instance) takeOver(before *Instance) {
 // goLive starts what onWorkerStart has asked for.
 func (in *Instance) goLive() {
 	in.stage = live
+	in.life.worn = in.settings().wornAt()
 	in.gen.wentLive.Store(true)
 	for _, start := range in.held {
 		start()

@@ -268,11 +268,15 @@ func (h *Host) Finish(f *engine.Fiber, t *engine.Task, r engine.TaskResult) {
 func (in *Instance) tell(f *engine.Fiber, fn *lua.LFunction, t *engine.Task, r engine.TaskResult) {
 	c := in.begin(f, evFinish, "", fn)
 	c.th.Push(in.server.value)
-	c.th.Push(lua.LNumber(t.ID))
-	c.th.Push(toLua(c.th.State(), r.Value))
-	if r.Err != nil {
-		c.th.Push(lua.LString(r.Err.Name))
-		c.th.Push(lua.LString(r.Err.Text))
+	if data := toLua(c.th.State(), r.Value); in.objects() {
+		c.th.Push(in.resultObject(t, data, r))
+	} else {
+		c.th.Push(lua.LNumber(t.ID))
+		c.th.Push(data)
+		if r.Err != nil {
+			c.th.Push(lua.LString(r.Err.Name))
+			c.th.Push(lua.LString(r.Err.Text))
+		}
 	}
 	err := c.th.Run(0)
 	c.end()
