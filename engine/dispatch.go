@@ -94,8 +94,8 @@ func (o *DispatchOptions) validate(mode Mode) error {
 	return nil
 }
 
-// silent says whether sessions that begin now have no events but messages.
-func (o *DispatchOptions) silent() bool {
+// Silent says whether sessions that begin now have no events but messages.
+func (o *DispatchOptions) Silent() bool {
 	return o.Unordered && !o.UnsafeEvents && (o.Dispatch.PerEvent() || o.DispatchFunc != nil)
 }
 

@@ -24,7 +24,7 @@ func (l *Loop) adopt(s *Session) {
 	l.seat(s)
 	s.mu.Unlock()
 	ev := event{kind: evConnect}
-	s.mute = l.eng.Limits().silent()
+	s.mute = l.eng.Limits().Silent()
 	if !s.mute && l.eng.handler.WantsConnect(s) && (!s.split || l.consult(s, &ev)) {
 		l.push(s, ev)
 	} else {

@@ -16,7 +16,7 @@ func (h *Host) apply(g *Generation, diff []difference) {
 	if len(diff) == 0 {
 		return
 	}
-	h.engine.SetLimits(g.settings.limits())
+	h.engine.SetLimits(h.limits(g.settings))
 	h.stats.set(g.settings.StatsSettings)
 	if h.applied != nil {
 		h.applied(g.settings)

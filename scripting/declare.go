@@ -128,6 +128,9 @@ func (in *Instance) check(flags []given) (*Settings, []string) {
 	faults = append(append([]string(nil), d.faults...), faults...)
 	script := in.host.scriptName
 	faults = append(faults, in.missing(s)...)
+	if never := s.unheard(in); never != "" {
+		s.Notices = append(s.Notices, fmt.Sprintf("%s never run: with this dispatch_mode and ordered = false sessions have no events but messages (enable_unsafe_event = true has them run)", never))
+	}
 	if s.TaskWorkers > 0 && in.on[evTask] == nil {
 		faults = append(faults, script+": task_worker_num is set, but there is no onTask")
 	}

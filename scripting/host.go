@@ -194,6 +194,7 @@ func (h *Host) Start(log *slog.Logger) error {
 		}
 	}()
 	o := g.settings.engineOptions()
+	o.Limits = h.limits(g.settings)
 	for i, p := range g.settings.Ports {
 		o.Ports[i] = h.portOptions(p)
 	}

@@ -46,8 +46,9 @@ type Instance struct {
 	subs   map[*Subscription]bool
 	fibers map[uint64]*fiberState // those whose id the script knows
 
-	lengths []*lua.LFunction // package_length_func of each port, the primary one first
-	asked   string           // the function that is being asked, and must answer at once
+	lengths  []*lua.LFunction // package_length_func of each port, the primary one first
+	dispatch *lua.LFunction   // dispatch_func
+	asked    string           // the function that is being asked, and must answer at once
 
 	number  int        // worker id; -1 in the control VM
 	place   int        // among the instances of its generation; -1 for the control VM
@@ -141,6 +142,7 @@ func (in *Instance) runTop() *vm.Error {
 	in.FlushOutput()
 	in.collect()
 	in.collectLengths()
+	in.collectDispatch()
 	return nil
 }
 

@@ -20,6 +20,7 @@ var serverMethods = []method{
 	{"start", nil, "Start the server when the script has loaded. Optional: reaching the end of the script does too.", (*Instance).doStart},
 	{"sendto", []Param{{"ip", "string"}, {"port", "number?"}, {"data", "string"}, {"server_socket", "number?"}}, "Send one packet to an address: an IP, or the path of a unix socket. In onPacket it leaves through the port that the packet came in by, elsewhere through the first that reaches the address; server_socket names another.", (*Instance).doSendto},
 	{"exists", []Param{{"fd", "number"}}, "Whether the session is open: false as soon as it is closing.", (*Instance).doExists},
+	{"bind", []Param{{"fd", "number"}, {"uid", "number"}}, "Gives a session a number of its user, once; with dispatch_mode = 5 all sessions of a user share a worker.", (*Instance).doBind},
 	{"getClientInfo", []Param{{"fd", "number"}}, "What is known of a session, as a table.", (*Instance).doClientInfo},
 	{"getClientList", []Param{{"start_fd", "number?"}, {"count", "number?"}}, "Up to count (10, at most 100) session ids above start_fd, in order; false at the end.", (*Instance).doClientList},
 	{"recv", []Param{{"fd", "number"}, {"timeout", "number?"}}, "Wait for the session's next message inside a callback, timeout in seconds.", (*Instance).doRecv},
@@ -147,6 +148,9 @@ func (in *Instance) doClientInfo(L *lua.LState) int {
 	}
 	num("send_queued_bytes", float64(i.SendQueued))
 	num("recv_queued_bytes", float64(i.RecvQueued))
+	if i.UID != 0 {
+		num("uid", float64(i.UID))
+	}
 	if i.Reason != engine.NoReason {
 		t.RawSetString("close_reason", lua.LString(i.Reason.String()))
 	}

@@ -31,7 +31,7 @@ func (s *Settings) asksInReactor() bool {
 			return true
 		}
 	}
-	return false
+	return s.DispatchFunc
 }
 
 // leaveReactors lets the VMs of reactors drain that g has none for.

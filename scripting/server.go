@@ -37,7 +37,7 @@ var methodAliases = map[string]string{
 }
 
 // laterMethods are on the API page, and not in this version.
-var laterMethods = strings.Fields(`bind addCommand command`)
+var laterMethods = strings.Fields(`addCommand command`)
 
 func newServerObject(in *Instance) *serverObject {
 	L := in.vm.State()

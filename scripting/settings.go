@@ -19,6 +19,7 @@ import (
 type Settings struct {
 	PortSettings // of the primary port
 	FlowSettings
+	DispatchSettings
 	StatsSettings
 	LifeSettings
 	EventObject bool
@@ -97,7 +98,7 @@ func defaultSettings() *Settings {
 		CloseTimeout: engine.DefaultCloseTime, MaxWait: engine.DefaultDrainTime, DrainTime: 60 * time.Second, ReloadAsync: true,
 		MemoryLimit: defaultMemoryLimit(), MaxCoroutine: engine.DefaultMaxFibers, TaskQueue: engine.DefaultTaskQueue,
 		PacketQueue: engine.DefaultPacketQueue, MaxPacketCoroutine: engine.DefaultMaxPacketFibers, HotReload: true,
-		LogLevel: slog.LevelInfo, Given: map[string]lua.LValue{}, FlowSettings: defaultFlow(), StatsSettings: StatsSettings{StatsInterval: time.Second}, LifeSettings: LifeSettings{MaxRequestsGrace: -1}, TaskSettings: defaultTasks(),
+		LogLevel: slog.LevelInfo, Given: map[string]lua.LValue{}, FlowSettings: defaultFlow(), DispatchSettings: DispatchSettings{Dispatch: engine.ByConnection}, StatsSettings: StatsSettings{StatsInterval: time.Second}, LifeSettings: LifeSettings{MaxRequestsGrace: -1}, TaskSettings: defaultTasks(),
 	}
 }
 
@@ -127,6 +128,7 @@ func (s *Settings) limits() engine.Limits {
 		MemoryLimit: uint64(s.MemoryLimit), MaxStretch: s.MaxExecution, TaskStretch: s.TaskExecution, TaskConcurrent: s.TaskCoroutine,
 	}
 	s.FlowSettings.limit(&m)
+	s.DispatchSettings.limit(&m)
 	s.TaskSettings.limit(&m)
 	if m.MaxStretch == 0 {
 		m.MaxStretch = -1 // 0 means the default there
@@ -192,6 +194,7 @@ func resolve(values []given, ports []*portDecl) (*Settings, []string) {
 	for _, d := range ports {
 		r.s.Ports = append(r.s.Ports, r.resolvePort(d))
 	}
+	r.checkDispatch(last)
 	r.checkKinds(last, ports)
 	r.checkTwins(ports)
 	return r.s, r.faults

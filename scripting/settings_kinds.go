@@ -144,17 +144,6 @@ func setErrorPolicy(s *Settings, v lua.LValue) error {
 	return nil
 }
 
-func setDispatchMode(s *Settings, v lua.LValue) error {
-	f, ok := number(v)
-	if !ok || f != math.Trunc(f) || f < 1 || f > 10 {
-		return fmt.Errorf("%s is not one of 1..10", show(v))
-	}
-	if f != 2 {
-		return fmt.Errorf(`mode %v is not in this version: 2 is, a session stays on the worker it was given (other modes will need mode = "process")`, f)
-	}
-	return nil
-}
-
 // LevelNotice lies between info and warning, as in Swoole.
 const LevelNotice = slog.Level(2)
 

@@ -6,9 +6,9 @@ import "strings"
 // one is an error that says so, and not "unknown".
 var knownSettings = strings.Fields(`
 admin_server buffer_high_watermark buffer_low_watermark chroot compression_level
-compression_min_length compression_types daemonize discard_timeout_request dispatch_func
-dispatch_mode dns_cache_capacity dns_cache_expire dns_cache_refresh_time dns_lookup_random
-dns_server document_root enable_static_handler enable_unsafe_event group
+compression_min_length compression_types daemonize
+dns_cache_capacity dns_cache_expire dns_cache_refresh_time dns_lookup_random
+dns_server document_root enable_static_handler group
 http2_enable_push http2_header_table_size http2_init_window_size
 http2_max_concurrent_streams http2_max_frame_size http2_max_header_list_size
 http2_max_headers http_autoindex http_compression http_compression_level
@@ -25,5 +25,5 @@ ssl_compress ssl_dhparam ssl_ecdh_curve ssl_key_file ssl_prefer_server_ciphers
 ssl_protocols ssl_sni_certs ssl_verify_depth ssl_verify_peer start_session_id
 static_handler_locations upload_max_filesize
 upload_tmp_dir url_rewrite_rules user websocket_compression websocket_subprotocol
-worker_max_concurrency worker_num ordered callback_timeout
+worker_max_concurrency worker_num callback_timeout
 `)

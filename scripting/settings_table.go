@@ -27,7 +27,7 @@ type setting struct {
 }
 
 // settingTable is all of them, in the order of the settings page.
-var settingTable = slices.Concat(socketSettings, framingSettings, flowSettings, taskSettings, serverSettings, lifeSettings, objectSettings, statsSettings)
+var settingTable = slices.Concat(socketSettings, framingSettings, flowSettings, taskSettings, dispatchSettings, serverSettings, lifeSettings, objectSettings, statsSettings)
 
 var serverSettings = []setting{
 	{name: "mode", def: `"base"`, server: setMode,
@@ -79,8 +79,6 @@ var serverSettings = []setting{
 		fixed: "the log is open"},
 	{name: "log_level", def: `"info"`, server: setLogLevel,
 		doc: `"debug", "info", "notice", "warning", "error", "none", or Swoole's numbers 0 to 6`},
-	{name: "dispatch_mode", def: "2", server: setDispatchMode,
-		doc: "2 (a session stays on its worker); the other modes come later"},
 }
 
 // settingAliases are old names of settings.

@@ -46,7 +46,9 @@ func TestSettingsTakeWhatTheyShould(t *testing.T) {
 		{"error_policy", lua.LString("keep"), func(s *Settings) any { return s.KeepOnError }, true},
 		{"log_level", lua.LNumber(4), func(s *Settings) any { return s.LogLevel.String() }, "WARN"},
 		{"log_level", lua.LString("ERROR"), func(s *Settings) any { return s.LogLevel.String() }, "ERROR"},
-		{"dispatch_mode", lua.LNumber(2), func(s *Settings) any { return s.Workers > 0 }, true},
+		{"dispatch_mode", lua.LNumber(2), func(s *Settings) any { return s.Dispatch }, engine.ByConnection},
+		{"dispatch_mode", lua.LString("FDmod"), func(s *Settings) any { return s.Dispatch }, engine.ByConnection},
+		{"ordered", lua.LFalse, func(s *Settings) any { return s.Unordered }, true},
 	} {
 		s, fault := set(c.name, c.value)
 		if got := c.get(s); fault != "" || got != c.want {
@@ -82,8 +84,13 @@ func TestSettingsRefuseWhatTheyMust(t *testing.T) {
 		{"mode", lua.LNumber(3), "swoole.THREAD is not a mode here"},
 		{"error_policy", lua.LString("ignore"), `"ignore" is neither "close" nor "keep"`},
 		{"log_level", lua.LString("eror"), `"eror" is not a log level (did you mean 'error'?)`},
-		{"dispatch_mode", lua.LNumber(11), "11 is not one of 1..10"},
-		{"dispatch_mode", lua.LNumber(1), `(other modes will need mode = "process")`},
+		{"dispatch_mode", lua.LNumber(11), "11 is not one of 1, 2, 3, 4, 5, 8, 9, 10"},
+		{"dispatch_mode", lua.LNumber(1.5), "1.5 is not one of 1, 2, 3, 4, 5, 8, 9, 10, round, fdmod"},
+		{"dispatch_mode", lua.LNumber(6), "6 is no mode: set dispatch_func"},
+		{"dispatch_mode", lua.LNumber(7), "7 is gone, in Swoole too"},
+		{"dispatch_mode", lua.LString("rond"), "(did you mean 'round'?)"},
+		{"dispatch_mode", lua.LNumber(1), `in base mode a session stays on the loop that reads it (hint: mode = "process")`},
+		{"dispatch_func", lua.LString("f"), "function expected"},
 		{"reactor_num", lua.LNumber(1), `in base mode every worker is its own reactor (hint: mode = "process")`},
 		{"wroker_num", lua.LNumber(1), "unknown setting 'wroker_num' (did you mean 'worker_num'?)"},
 		{"open_mqtt_protocol", lua.LTrue, "setting 'open_mqtt_protocol' is not in this version"},

@@ -94,6 +94,8 @@ func (h *Host) counters(in *Instance) (list []stat) {
 	num("total_send_bytes", float64(st.SentBytes))
 	num("dropped_messages", float64(st.Dropped))
 	num("discarded_bytes", float64(st.Discarded))
+	num("dispatch_discards", float64(st.Undispatched))
+	num("no_idle_worker", float64(st.NoIdleWorker))
 	packetStats(num, &st.PacketStats)
 	num("read_pauses", float64(st.Paused))
 	num("close_timeouts", float64(st.LingerCut))
