@@ -182,13 +182,8 @@ func (q *TaskMemory) Advance(now int64) (expired []*Task) {
 		switch {
 		case t.place == inClock:
 			q.delayed--
-			if t.Until > 0 && t.Until <= now {
-				t.place = nowhere
-				expired = append(expired, t)
-				continue
-			}
 			t.Due = 0
-			q.enter(t)
+			q.enter(t) // its deadline may have passed too: then this loop meets it again
 		case t.place == inLane:
 			q.lanesOf(t).lost(t)
 			q.leave(t)

@@ -96,7 +96,15 @@ end
 			sv.Log.wait(t, fmt.Sprintf("reloaded generation=%d ", i+2))
 			c.expect("")
 		}
+		sv.save(t, text(99)+`
+local start = onWorkerStart
+function onWorkerStart(server, id) start(server, id) if id == 0 then error("not this one") end end
+`)
+		sv.Log.wait(t, "reload failed")
 		sv.Out.waitCount(t, "got ", total+2*(reloads+1))
+		if strings.Contains(sv.Out.String(), "start 99") {
+			t.Error("a message of code that never went live has come")
+		}
 		next := 1
 		for line := range strings.Lines(sv.Out.String()) {
 			f := strings.Fields(line)

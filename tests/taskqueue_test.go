@@ -200,6 +200,9 @@ end
 		c.ask(`server:session(fd).broken = true`, "")
 		c.ask(`for i = 1, 60 do assert(server:taskwait(i, 60)) end`, "")
 		sv.Log.wait(t, "a worker keeps its VM: the fresh one failed: cannot start")
+		if n := sv.Log.count("a worker keeps its VM"); n > 12 {
+			t.Errorf("it was tried %d times within 60 tasks", n)
+		}
 		c.ask(`server:session(fd).broken = nil`, "")
 		fresh := sv.Log.count("a worker has a fresh VM")
 		c.ask(`for i = 1, 60 do assert(server:taskwait(i, 60)) end`, "")

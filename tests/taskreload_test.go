@@ -2,6 +2,7 @@ package tests
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -63,6 +64,9 @@ end
 				continue
 			}
 			count[f[1]]++
+			if n, _ := strconv.Atoi(f[1]); (f[2] == "callback") != (n%2 == 0) {
+				t.Errorf("task %d has told %s", n, f[2])
+			}
 			versions[f[4]] = true
 		}
 		for n := 1; n <= total; n++ {
