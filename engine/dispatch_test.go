@@ -225,6 +225,41 @@ func TestDispatchToTheIdle(t *testing.T) {
 	}
 }
 
+// What a reactor has for a worker and has not handed over counts as the
+// worker's.
+func TestLoadCountsWhatIsOnItsWay(t *testing.T) {
+	e, addr := serve(t, dispatched(IdleWorker), &funcs{receive: echo})
+	c := dial(t, addr)
+	write(t, c, "x")
+	expect(t, c, "x")
+	s, l := e.Sessions(0, 0)[0], e.Reactors()[0]
+	onLoop(l, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		busy := map[*Loop]bool{}
+		for range 4 {
+			w := l.pick(e.Workers(), IdleWorker)
+			if busy[w] {
+				t.Errorf("worker %d is chosen twice", w.ID())
+			}
+			busy[w] = true
+			s.worker.Store(w)
+			l.enqueue(s) // entries that find nothing to do
+		}
+		if n := e.noIdle.Load(); n != 0 {
+			t.Errorf("%d times there was no idle worker", n)
+		}
+	})
+	eventually(t, "nothing is on the books", func() bool {
+		for _, w := range e.Workers() {
+			if w.load(nil, FewestEvents) != 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // lockedText is a text that many may write.
 type lockedText struct {
 	mu sync.Mutex
