@@ -66,8 +66,11 @@ func TestReloadUnderLoad(t *testing.T) {
 	everyMode(t, func(t *testing.T, s setup) {
 		const clients, flight = 20, 16
 		reloads := 30
-		if s.race {
+		switch {
+		case s.race:
 			reloads = 10
+		case s.workers > 1:
+			reloads = 100
 		}
 		text := strings.ReplaceAll(talkScript, "@WORKERS@", fmt.Sprint(s.workers))
 		s.workers = 0 // the script says it, so that it may change it
