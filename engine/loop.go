@@ -114,6 +114,9 @@ type Loop struct {
 	}
 
 	parcels parcels // a worker's packets
+
+	eachTurn func(*Fiber) // see EachTurn
+	turned   bool         // it has run in this turn
 	tally
 
 	// A task worker.
@@ -292,6 +295,12 @@ func (l *Loop) run(f *Fiber) {
 			l.nextTask(f)
 
 		case phasePoll:
+			if l.eachTurn != nil && !l.turned {
+				l.turned = true
+				l.invoke(f, RootGo, nil, l.eachTurn)
+				continue
+			}
+			l.turned = false
 			l.flushDirty()
 			l.handOff()
 			l.publish()
@@ -383,6 +392,11 @@ func (l *Loop) panicked(f *Fiber, p any) { l.eng.handler.Panicked(f, p, debug.St
 
 // Run runs fn as a callback inline, from a timer. Baton holder.
 func (l *Loop) Run(root Root, fn func(*Fiber)) { l.invoke(l.cur, root, nil, fn) }
+
+// EachTurn has fn called at the end of each turn, before the loop waits; nil
+// ends that. When fn waits it is called again in the turns meanwhile. Baton
+// holder.
+func (l *Loop) EachTurn(fn func(*Fiber)) { l.eachTurn, l.turned = fn, false }
 
 // newStretch tells the watchdog that script code starts to run.
 func (l *Loop) newStretch() { l.stretch.Store(l.stretch.Load() + 1) }

@@ -35,6 +35,7 @@ type kept struct {
 	all     map[Kept]bool
 	retired bool
 	holds   int // see Hold
+	cycle   cycle
 }
 
 // Keep has k retired and closed with the VM. Baton holder.
@@ -64,6 +65,9 @@ func (in *Instance) retireKept() {
 		return
 	}
 	in.kept.retired = true
+	if c := in.kept.cycle; c.before != nil || c.after != nil {
+		in.loop.EachTurn(nil)
+	}
 	for k := range in.kept.all {
 		k.Retire(in.retireReason())
 	}
@@ -94,8 +98,13 @@ func (in *Instance) closeKept() {
 }
 
 // Hold keeps a script that runs alone from ending, by n more or fewer reasons:
-// what can still call it. Baton holder, in a fiber.
-func (in *Instance) Hold(n int) { in.kept.holds += n }
+// what can still call it. Baton holder.
+func (in *Instance) Hold(n int) {
+	in.kept.holds += n
+	if in.lone != nil {
+		in.lone.look()
+	}
+}
 
 // WhenLive runs fn as the baton holder: now, or when onWorkerStart has returned
 // on all workers. What begins there is dropped when the generation is given up.
@@ -213,6 +222,45 @@ func (a *Alarm) Stop() {
 func (in *Instance) DeferTurn(L *lua.LState, what string, fn *lua.LFunction, args []lua.LValue) {
 	in.mustRun(L, what)
 	in.deferTurn(what, fn, args)
+}
+
+// cycle is what a script has called at each turn of its loop.
+type cycle struct {
+	before, after *lua.LFunction
+	running       bool
+}
+
+// Cycle has fn called at the end of each turn of the loop, one call at a time; a
+// second one, before, comes after it. nil ends that. Baton holder.
+func (in *Instance) Cycle(L *lua.LState, what string, fn *lua.LFunction, before bool) {
+	in.mustRun(L, what)
+	c := &in.kept.cycle
+	if before {
+		c.before = fn
+	} else {
+		c.after = fn
+	}
+	in.WhenLive(in.setCycle)
+}
+
+func (in *Instance) setCycle() {
+	c := &in.kept.cycle
+	if in.kept.retired || c.before == nil && c.after == nil {
+		in.loop.EachTurn(nil)
+		return
+	}
+	in.loop.EachTurn(func(f *engine.Fiber) {
+		if c.running || in.stage == dead {
+			return
+		}
+		c.running = true
+		defer func() { c.running = false }()
+		for _, fn := range []*lua.LFunction{c.after, c.before} {
+			if fn != nil {
+				in.Callback("event.cycle", fn)
+			}
+		}
+	})
 }
 
 // Stopping reports whether the server stops. Any goroutine.

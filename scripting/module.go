@@ -3,6 +3,7 @@ package scripting
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"swoon/scripting/vm"
@@ -26,7 +27,8 @@ type Module struct {
 	Open func(in *Instance, L *lua.LState, t *lua.LTable)
 }
 
-// Func declares one function of a module.
+// Func declares one function of a module. A name with a dot in it, "event.add",
+// is one in a table of the module's.
 type Func struct {
 	Name   string
 	Params []Param
@@ -90,37 +92,54 @@ func (m *Module) install(in *Instance) {
 	in.vm.Preload(m.Name, func(L *lua.LState) int {
 		t := L.CreateTable(0, len(m.Funcs)+len(m.Values))
 		for _, f := range m.Funcs {
-			t.RawSetString(f.Name, L.NewFunction(bind(in, m.Name+"."+f.Name, 1, f.Params, f.Fn)))
+			at, name := t, f.Name
+			if group, rest, ok := strings.Cut(f.Name, "."); ok {
+				name = rest
+				if at, ok = t.RawGetString(group).(*lua.LTable); !ok {
+					at = L.NewTable()
+					at.Metatable = m.guard(L, m.Name+"."+group, m.names(group+"."), nil)
+					t.RawSetString(group, at)
+				}
+			}
+			at.RawSetString(name, L.NewFunction(bind(in, m.Name+"."+f.Name, 1, f.Params, f.Fn)))
 		}
 		for name, v := range m.Values {
 			t.RawSetString(name, v)
 		}
-		later := map[string]bool{}
-		for _, name := range m.Later {
-			later[name] = true
-		}
-		meta := L.NewTable()
-		meta.RawSetString("__index", L.NewFunction(func(L *lua.LState) int {
-			if name, ok := L.Get(2).(lua.LString); ok {
-				if later[string(name)] {
-					vm.Raise(L, "%s.%s is not in this version", m.Name, name)
-				}
-				var names []string
-				for _, f := range m.Funcs {
-					names = append(names, f.Name)
-				}
-				vm.Raise(L, "module '%s' has no '%s'%s", m.Name, name, didYouMean(string(name), names))
-			}
-			L.Push(lua.LNil)
-			return 1
-		}))
-		t.Metatable = meta
+		t.Metatable = m.guard(L, m.Name, m.names(""), m.Later)
 		if m.Open != nil {
 			m.Open(in, L, t)
 		}
 		L.Push(t)
 		return 1
 	})
+}
+
+// names are the names of the functions that begin with prefix, without it.
+func (m *Module) names(prefix string) (names []string) {
+	for _, f := range m.Funcs {
+		if name, ok := strings.CutPrefix(f.Name, prefix); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// guard is the metatable of a module's table, or of one in it: names that are
+// not there raise.
+func (m *Module) guard(L *lua.LState, what string, names, later []string) *lua.LTable {
+	meta := L.NewTable()
+	meta.RawSetString("__index", L.NewFunction(func(L *lua.LState) int {
+		if name, ok := L.Get(2).(lua.LString); ok {
+			if slices.Contains(later, string(name)) {
+				vm.Raise(L, "%s.%s is not in this version", what, name)
+			}
+			vm.Raise(L, "module '%s' has no '%s'%s", what, name, didYouMean(string(name), names))
+		}
+		L.Push(lua.LNil)
+		return 1
+	}))
+	return meta
 }
 
 // laterModules are on the API page, and not in this version.

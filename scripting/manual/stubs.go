@@ -168,7 +168,13 @@ func moduleStub(m scripting.Module) string {
 			b.line("%s.%s = nil", local, name)
 		}
 	}
+	groups := map[string]bool{}
 	for _, f := range m.Funcs {
+		if group, _, ok := strings.Cut(f.Name, "."); ok && !groups[group] {
+			groups[group] = true
+			b.line("")
+			b.line("%s.%s = {}", local, group)
+		}
 		b.fn(local, ".", f)
 	}
 	b.line("")

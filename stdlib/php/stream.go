@@ -13,6 +13,9 @@ import (
 // stream is STDIN, STDOUT or STDERR.
 type stream struct{ input bool }
 
+// StandardInput reports whether it is STDIN, for swoole.event.
+func (s *stream) StandardInput() bool { return s.input }
+
 var streamType = &scripting.Type{
 	Name: "stream",
 	Doc:  "One of STDIN, STDOUT and STDERR, for fgets and fwrite. What is written to STDERR goes where STDOUT goes.",

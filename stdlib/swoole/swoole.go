@@ -5,6 +5,7 @@ package swoole
 import (
 	"net"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"swoon/scripting"
@@ -21,7 +22,7 @@ var Version = "dev"
 var Module = scripting.Module{
 	Name: "swoole",
 	Doc:  "Swoole's constructor, constants and helpers.",
-	Funcs: []scripting.Func{
+	Funcs: slices.Concat([]scripting.Func{
 		{
 			Name: "Server",
 			Params: []scripting.Param{{Name: "host", Type: "string?"}, {Name: "port", Type: "number?"},
@@ -47,7 +48,7 @@ var Module = scripting.Module{
 			},
 		},
 		clientFunc, tableFunc, atomicFunc, atomicLongFunc, lockFunc,
-	},
+	}, eventFuncs),
 	Types: []*scripting.Type{client.SwooleType, tableType, atomicType, atomicLongType, lockType},
 	Values: map[string]lua.LValue{
 		"BASE": lua.LNumber(1), "PROCESS": lua.LNumber(2),
@@ -58,9 +59,10 @@ var Module = scripting.Module{
 		"SOCK_TCP6": lua.LNumber(scripting.SockTCP6), "SOCK_UDP6": lua.LNumber(scripting.SockUDP6),
 		"SOCK_UNIX_STREAM": lua.LNumber(scripting.SockUnixStream), "SOCK_UNIX_DGRAM": lua.LNumber(scripting.SockUnixDgram),
 		"SOCK_SYNC": lua.LNumber(sockSync), "SOCK_ASYNC": lua.LNumber(sockAsync), "SYNC": lua.LNumber(flagSync), "ASYNC": lua.LNumber(flagAsync), "KEEP": lua.LNumber(flagKeep),
+		"EVENT_READ": lua.LNumber(eventRead), "EVENT_WRITE": lua.LNumber(eventWrite),
 		"MSG_OOB": lua.LNumber(client.MsgOOB), "MSG_PEEK": lua.LNumber(client.MsgPeek), "MSG_DONTWAIT": lua.LNumber(client.MsgDontWait), "MSG_WAITALL": lua.LNumber(client.MsgWaitAll),
 	},
-	Later: []string{"event", "THREAD", "SSL", "Timer"},
+	Later: []string{"THREAD", "SSL", "Timer"},
 }
 
 func localIP(_ *scripting.Instance, L *lua.LState) int {

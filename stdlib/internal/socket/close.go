@@ -27,6 +27,9 @@ func (s *Socket) end(why error, now bool) bool {
 		return false
 	}
 	s.closed, s.why = true, why
+	if s.done != nil {
+		close(s.done)
+	}
 	err := s.reason()
 	reader, tell := s.in.w, s.in.tell
 	s.in.tell = nil

@@ -40,7 +40,8 @@ type Socket struct {
 	why    error // what ended it, if that was not Close
 	in     input
 	out    output
-	gone   func() // called once when it has been closed
+	gone   func()        // called once when it has been closed
+	done   chan struct{} // closed when it is; nil: nobody has asked
 }
 
 func newSocket(k Kind, c net.Conn) (*Socket, error) {
@@ -74,6 +75,19 @@ func (s *Socket) OnClose(fn func()) {
 	if closed && fn != nil {
 		fn()
 	}
+}
+
+// Closed is closed when the socket is. Any goroutine.
+func (s *Socket) Closed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done == nil {
+		s.done = make(chan struct{})
+		if s.closed {
+			close(s.done)
+		}
+	}
+	return s.done
 }
 
 // Open reports whether the socket has not been closed. Any goroutine.

@@ -1,7 +1,7 @@
 // Package stdin reads lines of the standard input for the fibers of all VMs.
 //
 // One goroutine reads, from the first line that somebody wants on. It reads on
-// only while somebody waits; a line that comes when its fiber has been
+// only while somebody waits, or wants to be told (notice.go); a line that comes when its fiber has been
 // cancelled goes to the next one.
 package stdin
 
@@ -30,6 +30,8 @@ type Reader struct {
 	waiters []scripting.Waiter
 	ended   bool
 	at      bool // Line has told that the input has ended
+	notices []*Notice
+	changes uint64 // see State
 }
 
 // Process is the standard input of the process.
@@ -52,7 +54,11 @@ func (x *Reader) Line(in *scripting.Instance, L *lua.LState, what string, timeou
 	x.mu.Lock()
 	if len(x.lines) > 0 {
 		line, x.lines = x.lines[0], x.lines[1:]
+		tell := x.changed()
 		x.mu.Unlock()
+		for _, fn := range tell {
+			fn()
+		}
 		return line, true, false
 	}
 	if x.ended {
@@ -67,6 +73,7 @@ func (x *Reader) Line(in *scripting.Instance, L *lua.LState, what string, timeou
 		if len(x.lines) > 0 {
 			w.Wake(x.lines[0])
 			x.lines = x.lines[1:]
+			x.changes++
 			return true
 		}
 		if x.ended {
@@ -74,11 +81,7 @@ func (x *Reader) Line(in *scripting.Instance, L *lua.LState, what string, timeou
 			return true
 		}
 		x.waiters = append(x.waiters, w)
-		if !x.started {
-			x.started = true
-			go x.read()
-		}
-		x.more.Signal()
+		x.wake()
 		return true
 	})
 	if err != nil {
@@ -100,6 +103,7 @@ func (x *Reader) Unread(rest string) {
 		return
 	}
 	x.lines = append([]string{rest}, x.lines...)
+	x.changes++
 }
 
 // AtEnd reports whether Line has said that there is no more.
@@ -113,14 +117,16 @@ func (x *Reader) AtEnd() bool {
 func (x *Reader) read() {
 	for {
 		x.mu.Lock()
-		for len(x.waiters) == 0 {
+		for !x.wanted() {
 			x.more.Wait()
 		}
 		x.mu.Unlock()
 		line, err := x.line()
 		x.mu.Lock()
+		var tell []func()
 		if line != "" && !x.give(line) {
 			x.lines = append(x.lines, line)
+			tell = x.changed()
 		}
 		if err != nil {
 			x.ended = true
@@ -128,10 +134,15 @@ func (x *Reader) read() {
 				w.Wake(end{})
 			}
 			x.waiters = nil
-			x.mu.Unlock()
-			return
+			tell = append(tell, x.changed()...)
 		}
 		x.mu.Unlock()
+		for _, fn := range tell {
+			fn()
+		}
+		if err != nil {
+			return
+		}
 	}
 }
 
