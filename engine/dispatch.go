@@ -239,6 +239,9 @@ func (l *Loop) consult(s *Session, ev *event) bool {
 		s.mu.Lock()
 		s.byScript = true
 		s.mu.Unlock()
+		if kind == DispatchConnect {
+			s.mute = true // nobody has heard of it
+		}
 		l.endInput(s, ServerClosed)
 		return false
 	}

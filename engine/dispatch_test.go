@@ -330,6 +330,50 @@ func TestUnordered(t *testing.T) {
 	}
 }
 
+// A callback that waits for the session's next message gets it, also where that
+// could begin.
+func TestUnorderedRecv(t *testing.T) {
+	for _, o := range []Options{
+		{Mode: Base, Workers: 1, Ports: []PortOptions{{Framer: fixed(1)}}},
+		dispatched(ByConnection), dispatched(RoundRobin),
+	} {
+		o.Unordered = true
+		var began sync.Map
+		h := &funcs{receive: func(f *Fiber, s *Session, data string) {
+			began.Store(data, true)
+			if data != "r" {
+				return
+			}
+			got, err := f.Recv(s, 0)
+			if err != nil {
+				t.Error(err)
+			}
+			f.Send(s, got)
+		}}
+		e, addr := serve(t, o, h)
+		c := dial(t, addr)
+		for i := range 9 {
+			write(t, c, "r")
+			eventually(t, "it waits", func() (is bool) {
+				for _, s := range e.Sessions(0, 0) {
+					onLoop(s.Worker(), func() {
+						s.lockIn()
+						is = s.receiving
+						s.unlockIn()
+					})
+				}
+				return is
+			})
+			text := fmt.Sprint(i)
+			write(t, c, text)
+			expect(t, c, text)
+			if _, did := began.Load(text); did {
+				t.Errorf("message %s has begun a callback of its own", text)
+			}
+		}
+	}
+}
+
 // Where events of a session may begin on several workers at a time, sessions
 // have none but messages, unless that is asked for.
 func TestSilentSessions(t *testing.T) {
@@ -433,6 +477,18 @@ func TestDispatchFunc(t *testing.T) {
 			}
 			if rest, err := io.ReadAll(c); err != nil || string(rest) != "0" {
 				t.Errorf("got %q, %v", rest, err)
+			}
+			// One that is closed before it has begun is not heard of.
+			m := *e.Limits()
+			m.DispatchFunc = func(*Loop, *Session, DispatchKind, string) int { return DispatchClose }
+			e.SetLimits(m)
+			connected.Store(-1)
+			if rest, err := io.ReadAll(dial(t, addr)); err != nil || len(rest) != 0 {
+				t.Errorf("got %q, %v", rest, err)
+			}
+			eventually(t, "the session ends", func() bool { return e.Stats(nil).Sessions == 0 })
+			if len(closed) != 0 || connected.Load() != -1 {
+				t.Error("it was heard of")
 			}
 		})
 	}

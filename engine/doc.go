@@ -22,7 +22,7 @@
 // Ports are made in listen.go, of addresses (address.go), paths (socketfile.go)
 // and sockets from systemd (systemd.go); sockopt.go is what the kernel is told.
 //
-// Around it: loop.go is the turn, baton.go who runs it, fiber.go what waits,
+// Around it: loop.go is a loop, turn.go its turn, baton.go who runs it, fiber.go what waits,
 // mailbox.go how others reach it, timer.go when; close.go how a session ends,
 // drain.go how a server does; roster.go how many loops there are, move.go how
 // a session goes from one to another; task.go and taskpool.go the task workers,

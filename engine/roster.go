@@ -227,7 +227,7 @@ func (l *Loop) vanish() {
 		l.latency.addTo(&l.eng.pastLatency.kinds, l.eng.opts.NewHistogram)
 		l.latency.forget()
 		l.count = counters{}
-		l.timers = timerHeap{}
+		l.timers.clear()
 		l.publishNow()
 		next.all = slices.DeleteFunc(slices.Clone(next.all), func(o *Loop) bool { return o == l })
 	})

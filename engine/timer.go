@@ -70,6 +70,14 @@ func (h *timerHeap) remove(t *Timer) {
 	}
 }
 
+// clear disarms all.
+func (h *timerHeap) clear() {
+	for _, t := range h.heap {
+		t.pos = 0
+	}
+	h.heap = nil
+}
+
 func earlier(a, b *Timer) bool {
 	return a.when < b.when || a.when == b.when && a.seq < b.seq
 }
