@@ -108,6 +108,7 @@ func (h *Host) counters(in *Instance) (list []stat) {
 	num("task_queue_num", float64(st.TasksQueued))
 	num("tasking_num", float64(st.TasksQueued+st.TasksRunning))
 	num("task_count", float64(st.Tasks))
+	h.taskStats(num)
 	h.clients.stats(num)
 	h.processStats(num)
 	if in != nil {

@@ -56,7 +56,7 @@ function onError(server, event, err) print("error", event, err.message, err.work
 		to := last
 		c.ask(fmt.Sprintf(`local n = 0 while server:sendMessage("hold", %d) do n = n + 1 end return n`, to), "5")
 		c.ask(fmt.Sprintf(`return server:sendMessage("one more", %d)`, to), "false|mailbox_full|the worker has too many messages to handle (message_queue_size)")
-		c.ask(`return server:getLastError()`, "9006")
+		c.ask(`return server:getLastError(), server:stats().message_queue_num`, "9006|5")
 		c.ask(fmt.Sprintf(`return server:sendMessage("another", %d)`, to-1), "true")
 		c.ask(`server:session(fd).open = true`, "")
 		c.until(fmt.Sprintf(`server:sendMessage("room", %d)`, to))

@@ -310,3 +310,38 @@ func TestTaskServerScriptRunsSeveralAtOnce(t *testing.T) {
 	sv.Out.wait(t, "Result: Task 0's result\n")
 	sv.Out.wait(t, "Result: Task 1's result\n")
 }
+
+// Both sides of the tutorial: an interactive client that sends each line, and
+// goes on while its task runs.
+func TestTaskClientScript(t *testing.T) {
+	for _, race := range []bool{false, true} {
+		s := setup{mode: "base", workers: 2, race: race, flags: []string{"--set", "task_worker_num=2"}, args: []string{"2", "0.05"}}
+		server, err := filepath.Abs("../scripts/task_server.lua")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sv := serveFile(t, s, server)
+		p := start(t, setup{race: race}, "run", "../scripts/task_client.lua", sv.Port)
+		p.Out.wait(t, "Enter Msg:")
+		fmt.Fprintln(p.in, "12345")
+		p.Out.wait(t, "Received: Data in Task 0\n")
+		if got := p.Out.String(); got != "Enter Msg:Enter Msg:Received: Data in Task 0\n" {
+			t.Errorf("the client printed %q", got)
+		}
+		fmt.Fprintln(p.in, "6")
+		sv.Out.wait(t, ":6\n")
+		fmt.Fprintln(p.in, "7")
+		sv.Out.wait(t, ":7\n")
+		p.Out.wait(t, "Data in Task 1") // the two may come as one
+		p.Out.wait(t, "Data in Task 2")
+		p.in.Close()
+		if code := p.end(); code != 0 || !strings.HasSuffix(p.Out.String(), "Client close connection\n") {
+			t.Errorf("exit code %d, printed %q", code, p.Out)
+		}
+		sv.Out.wait(t, "Client Close.\n")
+	}
+	p := start(t, setup{}, "run", "../scripts/task_client.lua", "1")
+	if code := p.end(); code != 0 || !strings.HasPrefix(p.Out.String(), "Error: ") || !strings.HasSuffix(p.Out.String(), "[111]\n") {
+		t.Errorf("without a server: exit code %d, printed %q", code, p.Out)
+	}
+}

@@ -46,6 +46,7 @@ func TestTaskOptions(t *testing.T) {
 		c.ask(`return server:task("full", { wait = 0.01 })`, "false|queue_full|the task queue is full (task_queue_size)")
 		waiter := sv.dial(t) // waits until there is room
 		waiter.say(`return server:task("waited", { wait = 60 }) ~= nil` + "\n")
+		c.until(`server:stats().task_waiting_num == 1`)
 		c.ask(`open()`, "")
 		waiter.expect("true")
 		sv.Out.wait(t, "runs waited\n")
@@ -60,6 +61,8 @@ func TestTaskOptions(t *testing.T) {
 			t.Errorf("they ran in the order %s", got)
 		}
 		sv.Out.wait(t, "\thigh\tnil\tnil\n")
+
+		c.ask(`local s = server:stats() return s.task_waiting_num, s.task_delayed_num, s.task_dead_num`, "0|0|0")
 
 		// Delays: later than what was asked for later. A delay takes no worker.
 		c.ask(`server:task("d3", { delay = 0.3 }) server:task("d1", { delay = 0.1 }) assert(server:task_after(200, "d2")) server:task("d0")`, "")
@@ -78,6 +81,9 @@ func TestTaskOptions(t *testing.T) {
 		c.ask(`server:task("late 1", { deadline = 0.01 })`, "")
 		c.ask(`server:task("late 2", { deadline = 0.01, callback = own })`, "")
 		c.ask(`server:task("in time", { deadline = 600 })`, "")
+		c.until(`server:stats().task_expire_count == 2`)
+		c.ask(`server:task_after(3600000, "far")`, "")
+		c.ask(`local s = server:stats() return s.task_queue_num, s.task_delayed_num, s.task_oldest_age > 0`, "1|1|true")
 		sv.Out.wait(t, "error onTask task ")
 		sv.Out.wait(t, " was not run: deadline: the task's deadline passed before a task worker was free\n")
 		sv.Out.wait(t, "\tnil\tdeadline\tthe task's deadline passed before a task worker was free\n")
@@ -128,6 +134,8 @@ func TestTaskRetry(t *testing.T) {
 		c.ask(`return server:task({ fail = "e", times = 9 }, { retry = 0, callback = own })`, "4")
 		sv.Out.wait(t, "own\t4\tnil\ttask_failed\te fails\n")
 		sv.Log.wait(t, "onTask failed: e fails")
+
+		c.ask(`local s = server:stats() return s.task_retry_count, s.task_fail_count, s.task_dead_num, s.task_dead_lost`, "5|3|3|0")
 
 		// The dead: listed, run again, dropped, bounded.
 		c.ask(`local out = {} for i, d in ipairs(server:deadTasks()) do out[i] = d.data.fail .. d.id .. d.reason .. d.message .. d.tries end return table.concat(out, ",")`,

@@ -66,6 +66,7 @@ func TestTaskwait(t *testing.T) {
 		c.ask(`server:session(fd).open = true`, "")
 		c.until(`server:stats().tasking_num == 0`)
 		c.ask(`server:session(fd).open = nil`, "")
+		c.ask(`return server:stats().task_late_count`, "4") // two of the gate, two of parts
 
 		// A task that waits for a task: on the other worker it may, on its own it
 		// would wait for ever.
