@@ -9,6 +9,7 @@
 //	adopt     read.go      the session gets a slot, a tag and a place in a poller
 //	read      read.go      into the loop's one buffer
 //	frame     frame/       a pure function cuts messages; framing.go makes the string
+//	                       (inline.go: some ask the script for it)
 //	dispatch  read.go      straight on (Base), or inbox and run queue (Process);
 //	          dispatch.go  of which worker
 //	handle    serve.go     the worker takes one event of one session

@@ -70,8 +70,8 @@ func (h *Host) formers(old, g *Generation) map[*engine.Port]*Generation {
 			formers[p] = code
 		}
 	}
-	for p, former := range old.formers {
-		if formers[p] == nil && !g.hasLengthFunc(p) && h.asksScript(p) {
+	for p, former := range old.formers { // also where g has one again: until each reactor has g
+		if formers[p] == nil && h.asksScript(p) {
 			formers[p] = former
 		}
 	}
@@ -136,7 +136,8 @@ func (h *Host) lengthFuncOf(s *engine.Session) (*Instance, *lua.LFunction, error
 var errNoLengthFunc = &vm.Error{Message: "the script has no package_length_func for this port"}
 
 // formerLook is how often it is looked whether former code is needed still.
-const formerLook = 10 * time.Second
+// Tests are less patient.
+var formerLook = 10 * time.Second
 
 func lookFormer(t *engine.Timer) {
 	in := t.Owner().(*Instance)
