@@ -11,7 +11,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// FramingSettings say how a port cuts what comes into packets.
+// FramingSettings say how a port cuts what comes into messages.
 type FramingSettings struct {
 	// Framing is what is not as it is by default. But for LengthFunc: that lies
 	// in the VMs.
@@ -22,25 +22,25 @@ type FramingSettings struct {
 
 var framingSettings = []setting{
 	{name: "open_eof_check", def: "false", port: framing(false, boolean(itself[bool]), func(c *frame.Config) **bool { return &c.EOFCheck }),
-		doc: "deliver what has come when it ends with package_eof: a packet, or several at once"},
+		doc: "deliver what has come when it ends with package_eof: a message, or several at once"},
 	{name: "open_eof_split", def: "false", port: framing(false, boolean(itself[bool]), func(c *frame.Config) **bool { return &c.EOFSplit }),
-		doc: "deliver packets one by one, each with its package_eof"},
+		doc: "deliver messages one by one, each with its package_eof"},
 	{name: "package_eof", def: `"\r\n\r\n"`, port: framing(frame.DefaultEOF, str(itself[string]), func(c *frame.Config) **string { return &c.EOF }),
-		doc: "the bytes that end a packet, as many as it takes"},
+		doc: "the bytes that end a message, as many as it takes"},
 	{name: "open_length_check", def: "false", port: framing(false, boolean(itself[bool]), func(c *frame.Config) **bool { return &c.LengthCheck }),
-		doc: "packets begin with their length; package_length_text and package_length_func switch it on, too"},
+		doc: "messages begin with their length; package_length_text and package_length_func switch it on, too"},
 	{name: "package_length_type", def: `"N"`, port: framing(frame.DefaultLengthType, str(itself[string]), func(c *frame.Config) **string { return &c.LengthType }),
 		doc: "how the length is written, a letter of `pack`: `c C` 1 byte, `s S n v` 2, `l L N V` 4, `q Q J P` 8; `n N J` are big-endian, `v V P` little-endian, the others the machine's; `c s l q` have a sign"},
 	{name: "package_length_offset", def: "0", port: framing(0, integer(itself[int], 0, math.MaxUint16), func(c *frame.Config) **int { return &c.LengthOffset }),
-		doc: "bytes of a packet before its length"},
+		doc: "bytes of a message before its length"},
 	{name: "package_body_offset", def: "4", port: framing(frame.DefaultBodyOffset, integer(itself[int], 0, math.MaxUint16), func(c *frame.Config) **int { return &c.BodyOffset }),
-		doc: "bytes of a packet that its length does not count; 0 when it counts all"},
+		doc: "bytes of a message that its length does not count; 0 when it counts all"},
 	{name: "package_max_length", def: "2M", port: framing(frame.DefaultMaxLength, size(itself[int], 1, math.MaxInt32), func(c *frame.Config) **int { return &c.MaxLength }),
 		doc: "bytes of a packet, all included; a larger one ends its session as `frame_too_large`"},
 	{name: "package_length_text", def: "not set", port: setLengthText,
-		doc: "a length in decimal digits: `{ prefix = \"length:\", digits = 13 }`, and behind them so many bytes; `words = { \"PING\" }` are packets of their own in between"},
+		doc: "a length in decimal digits: `{ prefix = \"length:\", digits = 13 }`, and behind them so many bytes; `words = { \"PING\" }` are messages of their own in between"},
 	{name: "package_length_func", def: "not set", port: setLengthFunc,
-		doc: "`function(data)` that gets the beginning of a packet, up to 8K of it, and returns the length of all of it, 0 when it needs more to tell, or -1 when this begins none"},
+		doc: "`function(data)` that gets the beginning of a message, up to 8K of it, and returns the length of all of it, 0 when it needs more to tell, or -1 when this begins none"},
 }
 
 func itself[T any](x *T) *T { return x }
