@@ -79,7 +79,7 @@ func (l *Loop) serve(f *Fiber, s *Session) {
 		} else {
 			l.deliver(f, s, ev)
 		}
-		if !l.next(s, n < serveEvents && nanotime()-begun <= int64(serveTime)) {
+		if !l.next(s, n, begun) {
 			break
 		}
 	}
@@ -191,17 +191,18 @@ func (l *Loop) beginEnd(s *Session, reason Reason) (_ Reason, greeted bool) {
 }
 
 // release lets the session's next event have its turn.
-func (l *Loop) release(s *Session) { l.next(s, false) }
+func (l *Loop) release(s *Session) { l.next(s, serveEvents, 0) }
 
-// next is release for one who can go on with the session at once, if row says
-// so, where its next event is due here and the loop has not gone on meanwhile.
-// Then it reports true, with the inbox locked.
-func (l *Loop) next(s *Session, row bool) bool {
+// next is release for one who can go on with the session at once, after n
+// events in a row since begun: if the next one is due here, and the loop has not
+// gone on meanwhile. Then it reports true, with the inbox locked.
+func (l *Loop) next(s *Session, n int, begun int64) bool {
 	s.lockIn()
 	if s.running--; s.in.n > 0 && !s.queued {
 		if o := l.eng.Limits(); s.mayBegin(o) {
-			if row && l.phase == phaseQueue && l.left > 0 && !l.restless && !o.Unordered && !s.ended &&
-				(!s.split || s.in.one.to == 0 && !o.Dispatch.PerEvent() && l.route(s, o) == l) {
+			if n < serveEvents && l.phase == phaseQueue && l.left > 0 && !l.restless && !o.Unordered && !s.ended &&
+				(!s.split || s.in.one.to == 0 && !o.Dispatch.PerEvent() && l.route(s, o) == l) &&
+				nanotime()-begun <= int64(serveTime) {
 				l.left--
 				return true
 			}

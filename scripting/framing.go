@@ -34,7 +34,7 @@ func (h *Host) portOptions(p *PortSettings) engine.PortOptions {
 
 var errInFraming = errors.New("internal error, see above")
 
-// packageLength asks the script how long the packet is that begins with b. The
+// packageLength asks the script how long the message is that begins with b. The
 // reactor's.
 func (h *Host) packageLength(s *engine.Session, b []byte) (total int, err error) {
 	err = errInFraming

@@ -36,7 +36,7 @@ var framingSettings = []setting{
 	{name: "package_body_offset", def: "4", port: framing(frame.DefaultBodyOffset, integer(itself[int], 0, math.MaxUint16), func(c *frame.Config) **int { return &c.BodyOffset }),
 		doc: "bytes of a message that its length does not count; 0 when it counts all"},
 	{name: "package_max_length", def: "2M", port: framing(frame.DefaultMaxLength, size(itself[int], 1, math.MaxInt32), func(c *frame.Config) **int { return &c.MaxLength }),
-		doc: "bytes of a packet, all included; a larger one ends its session as `frame_too_large`"},
+		doc: "bytes of a message, all included; a larger one ends its session as `frame_too_large`"},
 	{name: "package_length_text", def: "not set", port: setLengthText,
 		doc: "a length in decimal digits: `{ prefix = \"length:\", digits = 13 }`, and behind them so many bytes; `words = { \"PING\" }` are messages of their own in between"},
 	{name: "package_length_func", def: "not set", port: setLengthFunc,
