@@ -37,6 +37,9 @@ type Options struct {
 	// Applied, if any, is called when a reload has changed settings, for those
 	// that the process as a whole answers to: log_level, log_file, memory_limit.
 	Applied func(*Settings)
+	// Bound, if any, is called when the server listens, before any worker has
+	// begun. An error ends the start.
+	Bound func() error
 	// NewHistogram, if any, makes what collects how long callbacks take.
 	NewHistogram func() engine.Histogram
 	// Status, if any, is told how the server is, with a line for people.
@@ -70,6 +73,7 @@ type Host struct {
 	shared      sharedObjects
 	stats       statsWriter
 	histogram   func() engine.Histogram
+	bound       func() error
 	files       fileWatches
 	clients     clients
 	lone        *loneRun // a script that runs alone; nil: a server
@@ -107,7 +111,7 @@ func New(o Options) (*Host, error) {
 	if err != nil {
 		return nil, &LoadError{Faults: []string{err.Error()}}
 	}
-	h := &Host{methods: serverMethods, script: path, scriptName: filepath.Base(path), args: o.Args, modules: o.Modules, noReload: o.NoReload, applied: o.Applied, status: o.Status, histogram: o.NewHistogram,
+	h := &Host{methods: serverMethods, script: path, scriptName: filepath.Base(path), args: o.Args, modules: o.Modules, noReload: o.NoReload, applied: o.Applied, status: o.Status, histogram: o.NewHistogram, bound: o.Bound,
 		out: o.Out, log: slog.New(slog.DiscardHandler), controlWord: new(atomic.Uint32),
 		wishes: wishes{come: make(chan struct{}, 1)}, saves: make(chan struct{}, 1), stopCode: make(chan int, 1), done: make(chan struct{})}
 	h.stats.changed = make(chan struct{}, 1)
@@ -210,6 +214,12 @@ func (h *Host) Start(log *slog.Logger) error {
 	if err := e.Listen(); err != nil {
 		e.Stop()
 		return err
+	}
+	if h.bound != nil {
+		if err := h.bound(); err != nil {
+			e.Stop()
+			return err
+		}
 	}
 	g.bindPorts(e.Ports())
 	for _, l := range append(h.loops(), e.Reactors()...) { // in base mode these are the workers once more

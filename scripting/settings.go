@@ -22,6 +22,7 @@ type Settings struct {
 	DispatchSettings
 	StatsSettings
 	LifeSettings
+	DaemonSettings
 	EventObject bool
 
 	Mode               engine.Mode
@@ -47,7 +48,6 @@ type Settings struct {
 	KeepOnError bool // error_policy = "keep"
 	HotReload   bool
 	Strict      bool
-	LogFile     string
 	LogLevel    slog.Level
 
 	// Notices are what a script's author should know about its settings.

@@ -27,7 +27,7 @@ type setting struct {
 }
 
 // settingTable is all of them, in the order of the settings page.
-var settingTable = slices.Concat(socketSettings, framingSettings, flowSettings, taskSettings, dispatchSettings, serverSettings, lifeSettings, objectSettings, statsSettings)
+var settingTable = slices.Concat(socketSettings, framingSettings, flowSettings, taskSettings, dispatchSettings, serverSettings, lifeSettings, objectSettings, statsSettings, daemonSettings)
 
 var serverSettings = []setting{
 	{name: "mode", def: `"base"`, server: setMode,
@@ -74,9 +74,6 @@ var serverSettings = []setting{
 		doc: `what an error in onConnect or onReceive does to its session: "close" or "keep"`},
 	{name: "hot_reload", def: "true", server: boolean(func(s *Settings) *bool { return &s.HotReload }),
 		doc: "load the script again when it is saved"},
-	{name: "log_file", def: "stderr", server: str(func(s *Settings) *string { return &s.LogFile }),
-		doc:   "file the log is appended to",
-		fixed: "the log is open"},
 	{name: "log_level", def: `"info"`, server: setLogLevel,
 		doc: `"debug", "info", "notice", "warning", "error", "none", or Swoole's numbers 0 to 6`},
 }

@@ -12,15 +12,15 @@ import (
 
 // runAlone runs a script that is no server from start to end and returns the
 // exit code.
-func runAlone(h *scripting.Host, memory func(*scripting.Settings), level *slog.LevelVar) int {
+func runAlone(h *scripting.Host, memory func(*scripting.Settings)) int {
 	memory(h.Settings())
-	log, closeLog, err := openLog(h.Settings(), level)
+	log, sink, err := openLog(h.Settings())
 	if err != nil {
 		h.Discard()
 		fmt.Fprintf(os.Stderr, "swoon: %v\n", err)
 		return exitScript
 	}
-	defer closeLog()
+	defer sink.file.close()
 	slog.SetDefault(log)
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGQUIT)

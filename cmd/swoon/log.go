@@ -4,14 +4,15 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
+	"time"
 
 	"swoon/scripting"
+	"swoon/scripting/vm"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,32 +21,63 @@ import (
 // the attributes as key=value. Messages of several lines, tracebacks, stay
 // readable. Colours only on a terminal.
 type lineHandler struct {
-	mu    *sync.Mutex
-	w     io.Writer
-	level *slog.LevelVar
-	color bool
+	*logSink
 	attrs string
 }
 
-// openLog makes the log. level can be changed later.
-func openLog(s *scripting.Settings, level *slog.LevelVar) (*slog.Logger, func(), error) {
-	level.Set(s.LogLevel)
-	h := &lineHandler{mu: new(sync.Mutex), w: os.Stderr, level: level, color: isTerminal(os.Stderr)}
-	closer := func() {}
-	if s.LogFile != "" {
-		f, err := os.OpenFile(s.LogFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-		if err != nil {
-			return nil, nil, fmt.Errorf("log_file: %w", err)
-		}
-		h.w, h.color = f, false
-		closer = func() { f.Close() }
+// logSink is what all lines have in common. What it is told can change.
+type logSink struct {
+	file   *logFile
+	level  slog.LevelVar
+	color  bool
+	format atomic.Pointer[func(time.Time) string]
+}
+
+// openLog makes the log.
+func openLog(s *scripting.Settings) (*slog.Logger, *logSink, error) {
+	f, err := openLogFile(s.LogFile, s.LogRotation)
+	if err != nil {
+		return nil, nil, err
 	}
-	return slog.New(h), closer, nil
+	sink := &logSink{file: f, color: isTerminal(os.Stderr) && os.Getenv("NO_COLOR") == ""}
+	sink.set(s)
+	return slog.New(&lineHandler{logSink: sink}), sink, nil
+}
+
+// apply follows a change of the settings. If the new file cannot be had, the
+// old one goes on.
+func (k *logSink) apply(s *scripting.Settings) error {
+	k.set(s)
+	return k.file.set(s.LogFile, s.LogRotation)
+}
+
+func (k *logSink) set(s *scripting.Settings) {
+	k.level.Set(s.LogLevel)
+	format := dateFormat(s.LogDateFormat, s.LogMicros)
+	k.format.Store(&format)
+}
+
+// dateFormat is how a line begins.
+func dateFormat(format string, micros bool) func(time.Time) string {
+	if format == "" {
+		layout := "2006-01-02 15:04:05.000"
+		if micros {
+			layout += "000"
+		}
+		return func(t time.Time) string { return t.Format(layout) }
+	}
+	return func(t time.Time) string {
+		text := vm.Strftime(format, t)
+		if micros {
+			text += t.Format(".000000")
+		}
+		return text
+	}
 }
 
 func isTerminal(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil && os.Getenv("NO_COLOR") == ""
+	return err == nil
 }
 
 func (h *lineHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level.Level() }
@@ -53,8 +85,9 @@ func (h *lineHandler) Enabled(_ context.Context, l slog.Level) bool { return l >
 func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	var b bytes.Buffer
 	name, color := levelName(r.Level)
-	b.WriteString(r.Time.Format("2006-01-02 15:04:05.000 "))
-	if h.color {
+	b.WriteString((*h.format.Load())(r.Time))
+	b.WriteByte(' ')
+	if h.color && h.file.onTerminal() {
 		fmt.Fprintf(&b, "\x1b[%sm%-7s\x1b[0m ", color, name)
 	} else {
 		fmt.Fprintf(&b, "%-7s ", name)
@@ -71,9 +104,7 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 		b.WriteString(strings.TrimRight(rest, "\n"))
 		b.WriteByte('\n')
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	_, err := h.w.Write(b.Bytes())
+	_, err := h.file.Write(b.Bytes())
 	return err
 }
 

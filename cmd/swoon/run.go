@@ -74,23 +74,15 @@ func serve(o scripting.Options, socket string) int {
 		debug.SetGCPercent(400)
 	}
 	signal.Ignore(syscall.SIGPIPE) // print to a closed pipe must not end the server
-	var level slog.LevelVar
-	var supervisor *notifier
-	o.Status = func(s scripting.Status, text string) { supervisor.status(s, text) }
-	memory := func(s *scripting.Settings) {
-		if os.Getenv("GOMEMLIMIT") != "" {
-			return
-		}
-		limit := int64(math.MaxInt64)
-		if s.MemoryLimit > 0 {
-			limit = int64(s.MemoryLimit)
-		}
-		debug.SetMemoryLimit(limit) // collect more eagerly before the limit is reached
+	background := asDaemon()
+	out := new(output)
+	if background == nil {
+		out.to(os.Stdout)
 	}
-	o.Applied = func(s *scripting.Settings) {
-		level.Set(s.LogLevel)
-		memory(s)
-	}
+	o.Out = out
+	p := &process{memory: newMemory(), terminal: isTerminal(os.Stdin)}
+	o.Status = func(s scripting.Status, text string) { p.supervisor.status(s, text) }
+	o.Applied, o.Bound = p.applied, p.bound
 	o.NewHistogram = newHistogram
 	h, err := scripting.New(o)
 	if err != nil {
@@ -98,57 +90,153 @@ func serve(o scripting.Options, socket string) int {
 		return exitFor(err)
 	}
 	if h.Alone() {
-		return runAlone(h, memory, &level)
+		return runAlone(h, p.memory)
 	}
-	memory(h.Settings())
-	log, closeLog, err := openLog(h.Settings(), &level)
-	if err != nil {
+	s := h.Settings()
+	if s.Daemonize && background == nil {
+		return detach()
+	}
+	p.memory(s)
+	fail := func(err error, code int) int {
 		fmt.Fprintf(os.Stderr, "swoon: %v\n", err)
-		return exitScript
+		return code
 	}
-	defer closeLog()
+	if p.account, err = findAccount(s.User, s.Group); err != nil {
+		return fail(err, exitScript)
+	}
+	log, sink, err := openLog(s)
+	if err != nil {
+		return fail(err, exitScript)
+	}
+	p.sink, p.log = sink, log
+	defer sink.file.close()
 	slog.SetDefault(log)
-	supervisor = newNotifier(log)
+	out.to(background.prints(sink.file))
+	if s.PidFile != "" {
+		pid, stale, err := openPidFile(s.PidFile)
+		if err != nil {
+			return fail(err, exitScript)
+		}
+		p.pid = pid
+		if stale != 0 {
+			log.Warn("pid_file: the one of a server that has ended without removing it is replaced", "file", s.PidFile, "pid", stale)
+		}
+	}
+	p.supervisor = newNotifier(log)
 
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGQUIT)
-	go handle(signals, h)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGWINCH)
+	go p.handle(signals, h)
 
-	admin, err := openAdmin(h, log, o.Script, socket)
-	if err != nil {
-		log.Error(err.Error())
-		return exitListen
+	code := p.run(h, o, socket, background)
+	if err := p.pid.remove(); err != nil {
+		log.Warn("pid_file: cannot be removed", "error", err)
 	}
-	defer admin.Close()
-	if err := h.Start(log); err != nil && !errors.Is(err, scripting.ErrInterrupted) {
-		log.Error(err.Error())
-		return exitFor(err)
+	return code
+}
+
+// process is what the process as a whole answers to.
+type process struct {
+	memory     func(*scripting.Settings)
+	supervisor *notifier
+	account    *account // to become; nil: as it is
+	pid        *pidFile
+	sink       *logSink
+	log        *slog.Logger
+	terminal   bool // it runs in one
+}
+
+// run serves until a stop and returns the exit code.
+func (p *process) run(h *scripting.Host, o scripting.Options, socket string, background *daemon) int {
+	fail := func(err error, code int) int {
+		p.log.Error(err.Error())
+		if !p.sink.file.onTerminal() {
+			fmt.Fprintf(os.Stderr, "swoon: %v\n", err) // whoever has started it looks there
+		}
+		return code
+	}
+	admin, err := openAdmin(h, p.log, o.Script, socket)
+	if err != nil {
+		return fail(err, exitListen)
+	}
+	defer func() { admin.Close() }()
+	if err := h.Start(p.log); err != nil && !errors.Is(err, scripting.ErrInterrupted) {
+		return fail(err, exitFor(err))
 	} else if err == nil {
-		supervisor.keepAlive(h.Answers)
+		p.supervisor.keepAlive(h.Answers)
 		admin.Started()
 		banner(os.Stderr, h, o)
+		if err := background.ready(p.sink.file); err != nil {
+			p.log.Warn("daemonize: whoever has started the server is not told", "error", err)
+		}
 	}
 	code, cut := h.Wait()
 	for _, line := range cut {
-		log.Warn("cut short: " + line)
+		p.log.Warn("cut short: " + line)
 	}
-	log.Info("stopped", "exit", code)
+	p.log.Info("stopped", "exit", code)
 	admin.Stopped(code, cut)
 	return code
 }
 
+// bound is called when the server listens: what needs root is done.
+func (p *process) bound() error {
+	if p.account == nil {
+		return nil
+	}
+	p.sink.file.give(p.account)
+	if p.pid != nil {
+		p.account.give(p.pid.f)
+	}
+	return p.account.become()
+}
+
+// applied follows a change of the settings.
+func (p *process) applied(s *scripting.Settings) {
+	p.memory(s)
+	if err := p.sink.apply(s); err != nil {
+		p.log.Error("the log goes on as it was", "error", err)
+	}
+}
+
+// newMemory is what tells the Go runtime of memory_limit.
+func newMemory() func(*scripting.Settings) {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return func(*scripting.Settings) {}
+	}
+	return func(s *scripting.Settings) {
+		limit := int64(math.MaxInt64)
+		if s.MemoryLimit > 0 {
+			limit = int64(s.MemoryLimit)
+		}
+		debug.SetMemoryLimit(limit) // collect more eagerly before the limit is reached
+	}
+}
+
 // handle turns signals into requests. A second TERM or INT ends the process at
 // once.
-func handle(signals <-chan os.Signal, h *scripting.Host) {
+func (p *process) handle(signals <-chan os.Signal, h *scripting.Host) {
 	stopping := false
 	for s := range signals {
 		switch s {
 		case syscall.SIGUSR1:
+			p.reopen()
 			h.Reload("SIGUSR1", false)
 		case syscall.SIGUSR2:
+			p.reopen()
 			h.Reload("SIGUSR2", true)
+		case syscall.SIGWINCH: // also a terminal that has another size
+			p.reopen()
 		case syscall.SIGQUIT:
 			h.Dump(os.Stderr)
+		case syscall.SIGHUP:
+			// A terminal that goes away takes the server that runs in it with
+			// it; one that runs elsewhere is told that its log was moved.
+			if !p.terminal {
+				p.reopen()
+				continue
+			}
+			fallthrough
 		default:
 			if stopping {
 				fmt.Fprintln(os.Stderr, "swoon: forced to stop by a second signal")
@@ -157,6 +245,13 @@ func handle(signals <-chan os.Signal, h *scripting.Host) {
 			stopping = true
 			h.RequestStop(exitOK)
 		}
+	}
+}
+
+// reopen opens the log file anew.
+func (p *process) reopen() {
+	if err := p.sink.file.reopen(); err != nil {
+		p.log.Error("the log goes on in the file that it has", "error", err)
 	}
 }
 

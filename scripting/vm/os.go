@@ -142,6 +142,9 @@ func osDate(L *lua.LState) int {
 	return 1
 }
 
+// Strftime formats a time as os.date does.
+func Strftime(format string, t time.Time) string { return strftime(format, t) }
+
 // strftime formats as C does in the C locale.
 func strftime(format string, t time.Time) string {
 	var b strings.Builder
