@@ -7,7 +7,6 @@
 -- Another port may follow the name of the script.
 
 local swoole = require "swoole"
-local co = require "co"
 local php = require "php"
 php.global()
 
@@ -15,14 +14,14 @@ local client = swoole.Client(swoole.SOCK_TCP, swoole.SOCK_ASYNC)
 
 client:on("connect", function(cli)
   fwrite(STDOUT, "Enter Msg:")
-  co.go(function()
-    local line = fgets(STDIN)
-    while line do
-      fwrite(STDOUT, "Enter Msg:")
-      cli:send(trim(line))
-      line = fgets(STDIN)
+  swoole.event.add(STDIN, function()
+    local msg = fgets(STDIN)
+    if not msg then
+      swoole.event.del(STDIN)
+      return cli:close()
     end
-    cli:close()
+    fwrite(STDOUT, "Enter Msg:")
+    cli:send(trim(msg))
   end)
 end)
 
