@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Clients that have gone silent: the articles' scripts, and who is spared.
@@ -63,6 +65,38 @@ func TestPingPongScript(t *testing.T) {
 		c.say(step[0] + "\n")
 		c.expect(step[1])
 	}
+}
+
+// keepalive.lua: probes come to a silent client, and are answered by its kernel;
+// when nothing is answered any more, the session ends. Faster here than in the
+// script, by flags.
+func TestKeepaliveScript(t *testing.T) {
+	t.Parallel() // it mostly waits
+	sv := serveFile(t, setup{flags: []string{"--set", "tcp_keepidle=1", "--set", "tcp_keepcount=1"}}, "../scripts/keepalive.lua")
+	silent := sv.dial(t)
+	sv.Out.wait(t, `string(17) "Client: Connect 1"`)
+	segments := func() (n uint32) {
+		raw, err := silent.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw.Control(func(fd uintptr) {
+			info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			n = info.Segs_in
+		})
+		return n
+	}
+	before := segments()
+	eventually(t, "two probes have come", func() bool { return segments() >= before+2 })
+	if n := sv.Out.count("close fd 1"); n != 0 {
+		t.Fatal("a client that answers was closed")
+	}
+	deafen(t, silent.TCPConn)
+	sv.Out.wait(t, "string(10) \"close fd 1\"\nstring(14) \"keepalive_lost\"\n")
 }
 
 // Every rule in one crowd: the idle one goes, by heartbeat_idle_time alone or on
