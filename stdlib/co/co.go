@@ -69,7 +69,8 @@ var Module = scripting.Module{
 		{Name: "exists", Params: fiberID, Returns: "boolean", Doc: "Whether a fiber of this VM has this id and has not ended.", Fn: exists},
 		{
 			Name: "channel", Params: []scripting.Param{{Name: "capacity", Type: "number?"}}, Returns: "co.channel",
-			Doc: "A queue between fibers of this VM, with room for capacity (1) values of any kind.", Fn: newChannel,
+			Doc: "A queue between fibers of this VM, with room for capacity (1) values of any kind. With 0 there is no room: a push waits until its value is taken, and goes on in one step with that pop. " +
+				"(Swoole's Channel makes 1 of a capacity of 0; here 0 is what it says, as a capacity that is quietly another one is no use to anybody.)", Fn: newChannel,
 		},
 		{
 			Name: "waitgroup", Params: []scripting.Param{{Name: "count", Type: "number?"}}, Returns: "co.waitgroup",
@@ -111,7 +112,8 @@ var Module = scripting.Module{
 		},
 		{
 			Name: "select", Params: []scripting.Param{{Name: "cases", Type: "table"}, timeout}, Returns: "number|false, any, string?, string?",
-			Doc: "Wait for several channels at once, of co or shared: cases are {channel} or {channel, \"pop\"}, and {channel, \"push\", value}. The first that can go through does, and no other. " +
+			Doc: "Wait for several channels at once, of co or shared: cases are {channel} or {channel, \"pop\"}, and {channel, \"push\", value}. The first that can go through does, and no other; where several can, they take turns. " +
+				"A select that pushes and one that pops may meet in a channel without room; one that does both never meets itself. " +
 				"Returns its number, and the value of a pop or true; false and channel_closed in its place if the channel is closed.", Fn: meet.Select,
 		},
 	},

@@ -154,7 +154,7 @@ eq(got, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}) eq(sent, 10)
 eq(c:stats(), {consumer_num = 0, producer_num = 0, queue_num = 0, push_count = 11, pop_count = 11, closed = false})
 c:push("left") eq(c:close(), true)
 eq(c:pop(), "left") fails("channel_closed", c:pop()) fails("channel_closed", c:push(1))
-raises("a whole number from 1", co.channel, 0)
+raises("a whole number from 0", co.channel, -1) raises("a whole number from 0", co.channel, 0.5) raises("a whole number from 0", co.channel, 0/0)
 raises("calling 'pop' without its co.channel", c.pop)
 `)
 }

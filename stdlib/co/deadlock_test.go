@@ -27,7 +27,30 @@ func TestDeadlocks(t *testing.T) {
   co.go(function()
     local v = y:pop() -- here 2
     x:push(v)
-  end)`, []string{"here 1", "here 2"}, nil},
+  end)
+  -- without room
+  local x, y = co.channel(0), co.channel(0)
+  co.go(function()
+    x:push(1) -- here 3
+    y:pop()
+  end)
+  co.go(function()
+    y:push(2) -- here 4
+    x:pop()
+  end)
+  local z = co.channel(0)
+  co.go(function()
+    co.select({ { z, "push", 1 }, { z } }) -- here 5
+  end)
+  local held, free = co.channel(0), co.channel(0)
+  free:push(held, 0)
+  co.go(function()
+    free:push(held) -- not here
+  end)
+  co.go(function()
+    held:pop() -- not here
+  end)
+  jobs:push(free)`, []string{"here 1", "here 2", "here 3", "here 4", "here 5"}, []string{"not here"}},
 		{"crossed in a batch", `
   local x, y = co.channel(), co.channel()
   co.go(function()

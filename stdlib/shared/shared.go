@@ -40,7 +40,7 @@ var Module = scripting.Module{
 		},
 		{
 			Name: "channel", Params: []scripting.Param{named, {Name: "capacity", Type: "number"}}, Returns: "shared.channel",
-			Doc: "A queue of plain data between workers. A pop that times out or is cancelled takes nothing with it.",
+			Doc: "A queue of plain data between workers, with room for capacity values; with 0 a push waits until its value is taken. A pop that times out or is cancelled takes nothing with it.",
 			Fn:  newChannel,
 		},
 	},

@@ -394,7 +394,7 @@ eq(c:reopen(), true) eq(c:reopen(), false)
 c:push("left") c:close()
 eq(c:pop(), "left") fails("channel_closed", c:pop())
 eq(c:stats().closed, true)
-raises("a whole number from 1 to 1073741824 expected, got 0", shared.channel, "x", 0)
+raises("a whole number from 0 to 1073741824 expected, got -1", shared.channel, "x", -1)
 `)
 }
 

@@ -2,15 +2,17 @@ package meet
 
 import (
 	"sync"
-
-	"swoon/scripting"
+	"sync/atomic"
 
 	lua "github.com/yuin/gopher-lua"
 )
 
-// Channel is a queue of values with room for capacity of them. Any goroutine.
+// Channel is a queue of values with room for capacity of them. With no room a
+// value goes from hand to hand: a push and a pop end together, or neither does.
+// Any goroutine.
 type Channel struct {
 	what string // for lists of waiting fibers
+	id   uint64 // the order in which several are locked
 
 	mu       sync.Mutex
 	capacity int
@@ -46,92 +48,68 @@ const (
 	Closed
 )
 
+var lastChannel atomic.Uint64
+
 // NewChannel makes a channel; what is its name in lists of waiting fibers.
 func NewChannel(what string, capacity int) *Channel {
-	return &Channel{what: what, capacity: capacity}
+	return &Channel{what: what, capacity: capacity, id: lastChannel.Add(1)}
 }
 
 // Push adds v if that needs no wait.
 func (c *Channel) Push(v lua.LValue) State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
-		return Closed
-	}
-	if c.give(v) {
-		return Moved
-	}
-	return Blocked
-}
-
-// give hands v to the oldest pop that waits, or stores it.
-func (c *Channel) give(v lua.LValue) bool {
-	for {
-		e, ok := c.pops.first()
-		if !ok {
-			break
-		}
-		c.pops.drop()
-		if e.w.Wake(Done{e.with, v, true}) {
-			c.pushed++
-			c.popped++
-			return true
-		}
-	}
-	if c.n >= c.capacity {
-		return false
-	}
-	c.put(v)
-	c.pushed++
-	return true
+	return c.push(v)
 }
 
 // Pop takes the oldest value if that needs no wait.
 func (c *Channel) Pop() (lua.LValue, State) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.pop()
+}
+
+// push hands v to the oldest pop that waits, or stores it.
+func (c *Channel) push(v lua.LValue) State {
+	if c.closed {
+		return Closed
+	}
+	for e, ok := c.pops.first(); ok; e, ok = c.pops.first() {
+		c.pops.drop()
+		if e.w.Wake(Done{e.with, v, true}) {
+			c.pushed++
+			c.popped++
+			return Moved
+		}
+	}
+	if c.n >= c.capacity {
+		return Blocked
+	}
+	c.put(v)
+	c.pushed++
+	return Moved
+}
+
+// pop takes the oldest value, or where nothing is inside the one of the oldest
+// push that waits.
+func (c *Channel) pop() (lua.LValue, State) {
 	if c.n > 0 {
 		v := c.items[c.head]
 		c.take()
 		return v, Moved
 	}
+	for e, ok := c.pushes.first(); ok; e, ok = c.pushes.first() {
+		c.pushes.drop()
+		if e.w.Wake(Done{e.with.at, lua.LNil, true}) {
+			c.pushed++
+			c.popped++
+			return e.with.v, Moved
+		}
+	}
 	if c.closed {
 		return lua.LNil, Closed
 	}
 	return lua.LNil, Blocked
-}
-
-// AwaitPop is Pop for a fiber that waits: w is woken with a Done, now or later.
-func (c *Channel) AwaitPop(w scripting.Waiter, at int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.n > 0:
-		if w.Wake(Done{at, c.items[c.head], true}) {
-			c.take()
-		}
-	case c.closed:
-		w.Wake(Done{at, lua.LNil, false})
-	default:
-		c.pops.add(w, at)
-	}
-}
-
-// AwaitPush is Push for a fiber that waits: w is woken with a Done, now or
-// later. v is in the channel if, and only if, the Done says so.
-func (c *Channel) AwaitPush(w scripting.Waiter, at int, v lua.LValue) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.closed:
-		w.Wake(Done{at, lua.LNil, false})
-	case c.n < c.capacity: // as it is when a pop waits: then the channel is empty
-		if w.Wake(Done{at, lua.LNil, true}) {
-			c.give(v)
-		}
-	default:
-		c.pushes.add(w, pushing{v, at})
-	}
 }
 
 // put stores v behind the others. The ring may be larger than capacity after a
@@ -214,8 +192,9 @@ func (c *Channel) Resize(capacity int) {
 // Info is what is known of a channel.
 type Info struct {
 	Capacity, Length    int
-	Consumers           int // fibers that wait in pop
-	Producers           int // fibers that wait in push
+	Consumers           int  // fibers that wait in pop
+	Producers           int  // fibers that wait in push
+	Full                bool // a push would wait
 	Closed              bool
 	PushCount, PopCount uint64
 }
@@ -224,7 +203,8 @@ type Info struct {
 func (c *Channel) Info() Info {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Info{c.capacity, c.n, c.pops.count(), c.pushes.count(), c.closed, c.pushed, c.popped}
+	pops := c.pops.count()
+	return Info{c.capacity, c.n, pops, c.pushes.count(), c.n >= c.capacity && pops == 0, c.closed, c.pushed, c.popped}
 }
 
 // Len is how many values are inside.

@@ -97,8 +97,8 @@ const maxCapacity = 1 << 30
 
 // Capacity checks the capacity of a channel, argument i of what.
 func Capacity(L *lua.LState, i int, what string, f float64) int {
-	if f != float64(int(f)) || f < 1 || f > maxCapacity {
-		vm.Raise(L, "bad argument #%d 'capacity' to '%s' (a whole number from 1 to %d expected, got %v)", i, what, maxCapacity, lua.LNumber(f))
+	if f != float64(int(f)) || !(f >= 0) || f > maxCapacity {
+		vm.Raise(L, "bad argument #%d 'capacity' to '%s' (a whole number from 0 to %d expected, got %v)", i, what, maxCapacity, lua.LNumber(f))
 	}
 	return int(f)
 }

@@ -4,7 +4,7 @@
 // for travels with the one compare-and-swap that ends the wait. So a wait that
 // was cancelled or timed out never takes anything with it.
 //
-// Reading order: line.go, channel.go, lock.go, atomic.go, then the same as a
+// Reading order: line.go, channel.go, await.go, lock.go, atomic.go, then the same as a
 // script sees them: luachannel.go, lualock.go, luaatomic.go, select.go.
 package meet
 

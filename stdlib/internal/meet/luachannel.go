@@ -36,11 +36,11 @@ func ChannelType(name, doc string, plain bool) *scripting.Type {
 	fns := []scripting.Func{
 		{
 			Name: "push", Params: []scripting.Param{value, timeout}, Returns: "boolean, string?, string?",
-			Doc: "Add a value; waits while the channel is full, up to timeout seconds (none: without limit, 0: not at all).", Fn: push,
+			Doc: "Add a value; waits while the channel is full, or if it has no room, until the value is taken; up to timeout seconds (none: without limit, 0: not at all).", Fn: push,
 		},
 		{
 			Name: "pop", Params: []scripting.Param{timeout}, Returns: "any|false, string?, string?",
-			Doc: "Take the oldest value; waits while the channel is empty, up to timeout seconds (none: without limit, 0: not at all).", Fn: pop,
+			Doc: "Take the oldest value; waits while there is none, up to timeout seconds (none: without limit, 0: not at all).", Fn: pop,
 		},
 		{
 			Name: "close", Returns: "boolean",
@@ -52,7 +52,7 @@ func ChannelType(name, doc string, plain bool) *scripting.Type {
 			},
 		},
 		{
-			Name: "length", Returns: "number", Doc: "How many values are inside.",
+			Name: "length", Returns: "number", Doc: "How many values are inside; what waits to be pushed is not.",
 			Fn: info(name+":length", func(i Info) lua.LValue { return lua.LNumber(i.Length) }),
 		},
 		{
@@ -61,7 +61,7 @@ func ChannelType(name, doc string, plain bool) *scripting.Type {
 		},
 		{
 			Name: "isFull", Returns: "boolean", Doc: "Whether a push would wait.",
-			Fn: info(name+":isFull", func(i Info) lua.LValue { return lua.LBool(i.Length >= i.Capacity) }),
+			Fn: info(name+":isFull", func(i Info) lua.LValue { return lua.LBool(i.Full) }),
 		},
 		{
 			Name: "stats", Returns: "table",
@@ -103,13 +103,25 @@ func ChannelType(name, doc string, plain bool) *scripting.Type {
 // what is the name of a channel's method in errors and lists.
 func (c *Chan) method(name string) string { return c.what + ":" + name }
 
-// wait is a wait that the detector of deadlocks knows, if the channel belongs to
-// the VM.
-func (c *Chan) wait(in *scripting.Instance, L *lua.LState, name string, timeout time.Duration, begin func(scripting.Waiter) bool) (any, error) {
-	if c.Plain {
-		return in.Wait(L, c.method(name), timeout, begin)
+// await waits for a push or a pop that could not go through at once.
+func (c *Chan) await(in *scripting.Instance, L *lua.LState, name string, timeout time.Duration, one choice) (d Done, err error) {
+	begin := func(w scripting.Waiter) bool {
+		var ok bool
+		d, ok = await(w, []choice{one}, 0)
+		return !ok
 	}
-	return in.WaitOn(L, c.method(name), c, timeout, begin)
+	var v any
+	if c.Plain {
+		v, err = in.Wait(L, c.method(name), timeout, begin)
+	} else { // so the detector of deadlocks knows it
+		v, err = in.WaitOn(L, c.method(name), c, timeout, begin)
+	}
+	if err != nil {
+		c.code = codeTimeout
+	} else if v != nil {
+		d = v.(Done)
+	}
+	return d, err
 }
 
 // EachValue calls f for what is in a channel of one VM, and for what waits to be
@@ -158,21 +170,15 @@ func push(in *scripting.Instance, L *lua.LState) int {
 	in.MustRun(L, c.what)
 	timeout := scripting.Timeout(L, 3, c.what)
 	v := c.freeze(L, L.Get(2))
-	d := Done{Value: lua.LTrue, Open: true}
-	switch c.Push(v) {
-	case Closed:
-		d.Open = false
-	case Blocked:
-		got, err := c.wait(in, L, "push", timeout, func(w scripting.Waiter) bool {
-			c.AwaitPush(w, 0, v)
-			return true
-		})
-		if err != nil {
-			c.code = codeTimeout
+	state := c.Push(v)
+	d := Done{Open: state == Moved}
+	if state == Blocked {
+		var err error
+		if d, err = c.await(in, L, "push", timeout, choice{c, true, v}); err != nil {
 			return in.Fail(L, err)
 		}
-		d.Open = got.(Done).Open
 	}
+	d.Value = lua.LTrue
 	return c.result(in, L, d)
 }
 
@@ -183,15 +189,10 @@ func pop(in *scripting.Instance, L *lua.LState) int {
 	v, state := c.Pop()
 	d := Done{Value: v, Open: state == Moved}
 	if state == Blocked {
-		got, err := c.wait(in, L, "pop", timeout, func(w scripting.Waiter) bool {
-			c.AwaitPop(w, 0)
-			return true
-		})
-		if err != nil {
-			c.code = codeTimeout
+		var err error
+		if d, err = c.await(in, L, "pop", timeout, choice{ch: c}); err != nil {
 			return in.Fail(L, err)
 		}
-		d = got.(Done)
 	}
 	return c.result(in, L, d)
 }

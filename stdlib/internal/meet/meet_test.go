@@ -30,27 +30,33 @@ func inWait(t *testing.T, f func(w scripting.Waiter)) (got any) {
 // A wait that has ended in one place takes nothing from another, and leaves
 // nothing there: a select stands in several.
 func TestWaitThatIsOverMovesNothing(t *testing.T) {
-	full, empty, closed := NewChannel("full", 1), NewChannel("empty", 1), NewChannel("closed", 1)
+	full, empty, none := NewChannel("full", 1), NewChannel("empty", 1), NewChannel("none", 0)
 	full.Push(lua.LNumber(1))
-	closed.Close()
 	l := NewLock("lock", true)
 	me := &Owner{Fiber: 1}
 	got := inWait(t, func(w scripting.Waiter) {
+		cases := []choice{
+			{ch: &Chan{Channel: empty}}, {&Chan{Channel: full}, true, lua.LNumber(4)},
+			{&Chan{Channel: none}, true, lua.LNumber(9)}, {ch: &Chan{Channel: none}}, // not with itself
+		}
+		if d, ok := await(w, cases, 2); ok {
+			t.Errorf("%+v went through", d)
+		}
 		w.Wake("over")
-		full.AwaitPop(w, 0)
-		empty.AwaitPush(w, 0, lua.LNumber(2))
-		closed.AwaitPop(w, 0)
-		closed.AwaitPush(w, 0, lua.LNumber(3))
-		empty.AwaitPop(w, 0)
-		full.AwaitPush(w, 0, lua.LNumber(4))
 		l.Await(w, me, false)
 		l.Await(w, me, true)
 	})
 	if got != "over" {
 		t.Errorf("the wait ended with %v", got)
 	}
-	if full.Len() != 1 || empty.Len() != 0 || closed.Len() != 0 {
-		t.Errorf("%d, %d and %d inside", full.Len(), empty.Len(), closed.Len())
+	if full.Len() != 1 || empty.Len() != 0 {
+		t.Errorf("%d and %d inside", full.Len(), empty.Len())
+	}
+	if state := none.Push(lua.LNil); state != Blocked {
+		t.Error("a push has met a wait that is over:", state)
+	}
+	if _, state := none.Pop(); state != Blocked {
+		t.Error("a pop has met a wait that is over:", state)
 	}
 	if l.Holder() != nil {
 		t.Error("the lock is held")
@@ -63,6 +69,40 @@ func TestWaitThatIsOverMovesNothing(t *testing.T) {
 	}
 	if _, ok := l.Try(me, false); !ok {
 		t.Error("the lock is not free")
+	}
+}
+
+// Who comes between a fiber's attempt and its wait is met all the same: nothing
+// stands in line on both sides.
+func TestAwaitMeetsWhoCameInBetween(t *testing.T) {
+	c := NewChannel("none", 0)
+	var popped, pushed Done
+	wait := func(at *Done, cases ...choice) func(*scripting.Instance, *lua.LState) int {
+		return func(in *scripting.Instance, L *lua.LState) int {
+			v, _ := in.Wait(L, "probe", 0, func(w scripting.Waiter) (waits bool) {
+				d, ok := await(w, cases, 0)
+				if ok {
+					*at = d
+				}
+				return !ok
+			})
+			if v != nil {
+				*at = v.(Done)
+			}
+			return 0
+		}
+	}
+	none := &Chan{Channel: c}
+	probe := scripting.Module{Name: "probe", Funcs: []scripting.Func{
+		{Name: "pop", Fn: wait(&popped, choice{ch: none})},
+		{Name: "push", Fn: wait(&pushed, choice{ch: none}, choice{none, true, lua.LNumber(7)})},
+	}}
+	scriptingtest.Run(t, []scripting.Module{probe}, `
+server:after(1, function() require("probe").push() end)
+require("probe").pop()
+`)
+	if pushed != (Done{1, lua.LNil, true}) || popped != (Done{0, lua.LNumber(7), true}) {
+		t.Errorf("pushed %v, popped %v", pushed, popped)
 	}
 }
 

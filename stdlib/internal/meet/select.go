@@ -9,13 +9,6 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// choice is one case of a select.
-type choice struct {
-	ch   *Chan
-	push bool
-	v    lua.LValue
-}
-
 // Select is the function "select" of a module: the first of several pushes and
 // pops that can go through does, and only that one.
 func Select(in *scripting.Instance, L *lua.LState) int {
@@ -27,11 +20,11 @@ func Select(in *scripting.Instance, L *lua.LState) int {
 	*turn++
 	for i := range cases {
 		at := (i + *turn) % len(cases)
-		if d, ok := cases[at].try(at); ok {
+		if d, ok := cases[at].attempt(at); ok {
 			return selected(in, L, cases, d)
 		}
 	}
-	d, err := await(in, L, cases, timeout)
+	d, err := awaitAny(in, L, cases, *turn, timeout)
 	if err != nil {
 		return in.Fail(L, err)
 	}
@@ -71,49 +64,30 @@ func choices(L *lua.LState, t *lua.LTable) []choice {
 	return cases
 }
 
-// try is the case without a wait.
-func (c *choice) try(at int) (d Done, ok bool) {
-	v, state := lua.LNil, Blocked
-	if c.push {
-		state = c.ch.Push(c.v)
-	} else {
-		v, state = c.ch.Pop()
-	}
-	return Done{at, v, state == Moved}, state != Blocked
-}
-
-// await waits in all channels with one Waiter: only one of them can use it.
-func await(in *scripting.Instance, L *lua.LState, cases []choice, timeout time.Duration) (Done, error) {
+// awaitAny waits in all channels with one Waiter: only one of them can use it.
+func awaitAny(in *scripting.Instance, L *lua.LState, cases []choice, from int, timeout time.Duration) (d Done, err error) {
 	on := make([]any, len(cases))
-	wait := in.Wait
 	for i, c := range cases {
 		if on[i] = c.ch; c.ch.Plain {
 			on = nil // somebody outside the VM may end it
 			break
 		}
 	}
-	if on != nil {
-		wait = func(L *lua.LState, what string, timeout time.Duration, begin func(scripting.Waiter) bool) (any, error) {
-			return in.WaitOn(L, what, on, timeout, begin)
-		}
+	begin := func(w scripting.Waiter) bool {
+		var ok bool
+		d, ok = await(w, cases, from)
+		return !ok
 	}
-	v, err := wait(L, "co.select", timeout, func(w scripting.Waiter) bool {
-		for i, c := range cases {
-			if !w.Open() {
-				break // one was ready after all
-			}
-			if c.push {
-				c.ch.AwaitPush(w, i, c.v)
-			} else {
-				c.ch.AwaitPop(w, i)
-			}
-		}
-		return true
-	})
-	if err != nil {
-		return Done{}, err
+	var v any
+	if on == nil {
+		v, err = in.Wait(L, "co.select", timeout, begin)
+	} else {
+		v, err = in.WaitOn(L, "co.select", on, timeout, begin)
 	}
-	return v.(Done), nil
+	if v != nil {
+		d = v.(Done)
+	}
+	return d, err
 }
 
 // selected pushes the number of the case, and the value of a pop or true; false
