@@ -68,7 +68,7 @@ var daemonSettings = []setting{
 		return fmt.Errorf("a reload reads the script's files, and they would be out of reach: keep the process in a container, or by RootDirectory of systemd")
 	}, doc: "refused: files that a reload has to read would be out of reach"},
 	{name: "log_file", def: "stderr", server: str(func(s *Settings) *string { return &s.LogFile }),
-		doc: "file the log is appended to; SIGHUP, SIGWINCH, SIGUSR1 and SIGUSR2 open it anew"},
+		doc: "file the log is appended to; SIGHUP, SIGWINCH, SIGRTMIN, SIGUSR1 and SIGUSR2 open it anew"},
 	{name: "log_rotation", def: `"single"`, server: setRotation,
 		doc: `"monthly", "daily", "hourly" or "every_minute": log_file gets a date behind its name, and a new file with each; "single": one file; or Swoole's numbers 0 to 4. Nothing is removed`},
 	{name: "log_date_format", def: "date and time with milliseconds", server: setDateFormat,

@@ -221,7 +221,7 @@ func TestLogFile(t *testing.T) {
 	reload()
 	holds(path, "reloaded generation=2")
 	generation := 2
-	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGWINCH} {
+	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGWINCH, 34 /* SIGRTMIN */} {
 		moved := fmt.Sprintf("%s.%d", path, sig)
 		if err := os.Rename(path, moved); err != nil {
 			t.Fatal(err)
@@ -293,55 +293,6 @@ func TestProcessSettingsAreFixed(t *testing.T) {
 	}
 	if code, out := run(t, dir, "--set", "user=no such user", "app.lua"); code != 1 || !strings.Contains(out, "user: user: unknown user no such user") {
 		t.Errorf("user: exit code %d\n%s", code, out)
-	}
-}
-
-// user: root listens and opens the log, everything after that is done as the
-// user, in all threads; reloads and logs work on.
-func TestUser(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root can become another user")
-	}
-	dir := t.TempDir()
-	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // the user must get at the script
-		t.Fatal(err)
-	}
-	app, log, pid := filepath.Join(dir, "app.lua"), filepath.Join(dir, "log"), filepath.Join(dir, "pid")
-	const script = `
-		function onWorkerStart(server, id)
-		  for line in io.lines("/proc/self/status") do
-		    if line:find("^Uid") or line:find("^Gid") or line:find("^Groups") then print(id .. " " .. line) end
-		  end
-		  print(id .. " cannot read", (select(2, io.open("/etc/shadow"))))
-		end
-		function onReceive() end -- %s`
-	save(t, app, fmt.Sprintf(script, "one"))
-	sv := serveFile(t, setup{workers: 2, flags: []string{"--set", "user=nobody", "--set", "log_file=" + log, "--set", "pid_file=" + pid}}, app)
-	for _, id := range []string{"0", "1"} {
-		sv.Out.wait(t, id+" Uid:\t65534\t65534\t65534\t65534\n")
-		sv.Out.wait(t, id+" Gid:\t65534\t65534\t65534\t65534\n")
-		sv.Out.wait(t, id+" Groups:\t65534 \n")
-		sv.Out.wait(t, id+" cannot read\t/etc/shadow: Permission denied\n")
-	}
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", sv.cmd.Process.Pid))
-	if err != nil || len(tasks) < 2 {
-		t.Fatal(tasks, err)
-	}
-	for _, path := range tasks {
-		if b, err := os.ReadFile(path); err == nil && !strings.Contains(string(b), "Uid:\t65534\t65534\t65534\t65534\n") {
-			t.Errorf("%s:\n%s", path, b)
-		}
-	}
-	os.Rename(log, log+".old")
-	save(t, app, fmt.Sprintf(script, "two"))
-	eventually(t, "it reloads", func() bool { return strings.Contains(read(t, log+".old"), "reloaded generation=2") })
-	sv.cmd.Process.Signal(syscall.SIGHUP) // it may not make files in this directory: the old one goes on
-	eventually(t, "it says so", func() bool { return strings.Contains(read(t, log+".old"), "the log goes on in the file that it has") })
-	if code := sv.stop(t, syscall.SIGTERM); code != 0 {
-		t.Errorf("exit code %d", code)
-	}
-	if b, err := os.ReadFile(pid); err == nil && len(b) > 0 {
-		t.Errorf("the pid file holds %q", b)
 	}
 }
 

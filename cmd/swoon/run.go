@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"swoon/cmd/swoon/internal/rtmin"
 	"swoon/scripting"
 
 	"github.com/spf13/cobra"
@@ -126,6 +127,9 @@ func serve(o scripting.Options, socket string) int {
 
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGWINCH)
+	if err := rtmin.Notify(signals); err != nil {
+		log.Warn("SIGRTMIN would end the process", "error", err)
+	}
 	go p.handle(signals, h)
 
 	code := p.run(h, o, socket, background)
@@ -225,7 +229,7 @@ func (p *process) handle(signals <-chan os.Signal, h *scripting.Host) {
 		case syscall.SIGUSR2:
 			p.reopen()
 			h.Reload("SIGUSR2", true)
-		case syscall.SIGWINCH: // also a terminal that has another size
+		case syscall.SIGWINCH, rtmin.Signal: // also a terminal that has another size
 			p.reopen()
 		case syscall.SIGQUIT:
 			h.Dump(os.Stderr)
