@@ -196,19 +196,23 @@ func (w *Loop) load(asking *Loop, m DispatchMode) int64 {
 }
 
 // tally is what dispatch counts of a worker. Entries are sessions in its run
-// queue or on the way there: one each for an event, until that has returned.
+// queue or on the way there, one each for an event, until that has returned; and
+// packets likewise.
 type tally struct {
 	sent   atomic.Int64 // entries; whoever makes one
 	done   atomic.Int64 // of these, done with; the worker
-	others atomic.Int32 // fibers that are no session's event; the worker, now and then
+	others atomic.Int32 // fibers that are no entry's; the worker, now and then
 }
 
 // finished notes that the worker is done with an entry of its run queue.
 func (l *Loop) finished(s *Session) {
 	if s.split {
-		l.done.Store(l.done.Load() + 1)
+		l.ticked()
 	}
 }
+
+// ticked notes that the worker is done with an entry.
+func (l *Loop) ticked() { l.done.Store(l.done.Load() + 1) }
 
 // consult asks the DispatchFunc about an event that is about to go into the
 // inbox. It reports false if the event is not to. The reactor; Process.

@@ -253,6 +253,8 @@ func (l *Loop) passPackets() {
 		}
 		l.begun(pkt)
 		to := l.eng.packetWorker(pkt.From, workers, l.eng.Limits())
+		l.ticked()
+		to.sent.Add(1)
 		to.parcels.queued.Add(1)
 		to.parcels.bytes.Add(int64(len(pkt.Data)))
 		to.post(func(m *letters) { m.packets = append(m.packets, pkt) })

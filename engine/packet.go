@@ -147,6 +147,7 @@ func (l *Loop) hold(held *peerQueue, pkt *Packet) {
 				"waiting", held.list.len(), "total", n)
 		}
 		l.begun(pkt)
+		l.ticked()
 		pkt.free()
 		return
 	}
@@ -198,6 +199,7 @@ func (l *Loop) packetDone(f *Fiber, pkt *Packet) {
 	if pkt.holds || pkt.turn {
 		l.nextOf(pkt)
 	}
+	l.ticked()
 	pkt.free()
 }
 

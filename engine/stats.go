@@ -67,7 +67,7 @@ func (l *Loop) publishNow() {
 	p.mu.Unlock()
 	others := 0
 	for root, n := range l.roots {
-		if Root(root) != RootSession {
+		if r := Root(root); r != RootSession && r != RootPacket {
 			others += n
 		}
 	}

@@ -169,6 +169,7 @@ func (r *reader) hand(n int) {
 }
 
 func (r *reader) add(w *Loop, pkt *Packet) {
+	w.sent.Add(1) // now: it counts for the choice of the next one's worker
 	for i := range r.lists {
 		if l := &r.lists[i]; l.to == w {
 			l.list = append(l.list, pkt)
