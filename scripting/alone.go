@@ -258,6 +258,7 @@ func (h *Host) Run(log *slog.Logger) int {
 	grace := time.After(r.in.settings().MaxWait)
 	h.spawnWait(r.loop, grace, func(f *engine.Fiber) {
 		r.in.stopTimers()
+		r.in.awaitLast(f, r.in.settings().MaxWait)
 		r.in.FlushOutput()
 		failed <- r.failed
 	})

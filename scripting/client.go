@@ -36,6 +36,8 @@ type kept struct {
 	retired bool
 	holds   int // see Hold
 	cycle   cycle
+	last    int    // of SpawnLast, that have not ended
+	ended   Waiter // of awaitLast
 }
 
 // Keep has k retired and closed with the VM. Baton holder.
@@ -107,9 +109,11 @@ func (in *Instance) Hold(n int) {
 }
 
 // WhenLive runs fn as the baton holder: now, or when onWorkerStart has returned
-// on all workers. What begins there is dropped when the generation is given up.
+// on all workers; in the control VM of a server, which has no such moment, what
+// its top level asks for is not run. What waits is dropped when the generation
+// is given up.
 func (in *Instance) WhenLive(fn func()) {
-	if in.stage == warming {
+	if in.stage == warming || in.stage == declaring {
 		in.held = append(in.held, fn)
 		return
 	}
@@ -139,9 +143,36 @@ func (in *Instance) spawnRoot() engine.Root {
 }
 
 // SpawnKept is Spawn for the baton holder: the VM stays until fn has run.
-func (in *Instance) SpawnKept(fn func()) {
+func (in *Instance) SpawnKept(fn func()) { in.spawnKept(in.spawnRoot(), fn) }
+
+// SpawnLast is SpawnKept for what brings something to its end: a server that
+// stops waits for it, within max_wait_time.
+func (in *Instance) SpawnLast(fn func()) {
+	in.kept.last++
+	in.spawnKept(engine.RootMessage, func() {
+		defer func() {
+			if in.kept.last--; in.kept.last == 0 {
+				in.kept.ended.Wake(nil)
+			}
+		}()
+		fn()
+	})
+}
+
+// awaitLast waits until what SpawnLast was given has run.
+func (in *Instance) awaitLast(f *engine.Fiber, limit time.Duration) {
+	if in.kept.last == 0 {
+		return
+	}
+	if w, err := f.Begin("shutdown"); err == nil {
+		in.kept.ended = w
+		f.Wait(limit)
+	}
+}
+
+func (in *Instance) spawnKept(root engine.Root, fn func()) {
 	in.underWay++
-	in.loop.Spawn(in.spawnRoot(), func(*engine.Fiber) {
+	in.loop.Spawn(root, func(*engine.Fiber) {
 		defer in.release()
 		if in.stage != dead {
 			fn()
@@ -204,15 +235,21 @@ func (a *Alarm) Set(in *Instance, d time.Duration, fn func()) {
 	a.in, a.fn = in, fn
 	in.loop.SetTimer(&a.entry, engine.Now()+int64(d), a, func(t *engine.Timer) {
 		a := t.Owner().(*Alarm)
+		fn := a.fn
+		a.fn = nil
 		if a.in.stage != dead {
-			a.fn()
+			fn()
 		}
 	})
 }
 
+// Pending reports whether the alarm is set.
+func (a *Alarm) Pending() bool { return a.fn != nil }
+
 // Stop ends the alarm if it is set.
 func (a *Alarm) Stop() {
-	if a.in != nil {
+	if a.fn != nil {
+		a.fn = nil
 		a.in.loop.StopTimer(&a.entry)
 	}
 }
@@ -262,6 +299,9 @@ func (in *Instance) setCycle() {
 		}
 	})
 }
+
+// NewTable makes an empty table. Baton holder.
+func (in *Instance) NewTable() *lua.LTable { return in.vm.State().NewTable() }
 
 // Stopping reports whether the server stops. Any goroutine.
 func (in *Instance) Stopping() bool { return in.host.stopping.Load() }

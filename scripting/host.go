@@ -325,6 +325,7 @@ func (h *Host) stop() []string {
 				s.live.stopTimers()
 				s.live.runExit(f)
 				s.live.runStop(f)
+				s.live.awaitLast(f, h.Settings().MaxWait)
 			}
 		})
 	}
