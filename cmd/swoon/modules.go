@@ -10,6 +10,7 @@ import (
 	"swoon/stdlib/log"
 	"swoon/stdlib/pack"
 	"swoon/stdlib/php"
+	"swoon/stdlib/pool"
 	"swoon/stdlib/regex"
 	"swoon/stdlib/shared"
 	"swoon/stdlib/swoole"
@@ -28,6 +29,7 @@ var modules = []scripting.Module{
 	log.Module,
 	pack.Module,
 	php.Module,
+	pool.Module,
 	regex.Module,
 	shared.Module,
 	swoole.Module,

@@ -155,16 +155,16 @@ type Client struct {
 }
 
 // New makes a client of this kind. Baton holder.
-func New(in *scripting.Instance, L *lua.LState, t *scripting.Type, kind socket.Kind) *Client {
-	c := &Client{in: in, kind: kind, o: defaults(), framer: frame.Raw{}, given: L.NewTable()}
+func New(in *scripting.Instance, t *scripting.Type, kind socket.Kind) *Client {
+	c := &Client{in: in, kind: kind, o: defaults(), framer: frame.Raw{}, given: in.NewTable()}
 	c.object = in.NewObject(t, c)
 	return c
 }
 
 // Swoole is swoole.Client's constructor: the client's object. keep and id are
 // those of swoole.KEEP, async makes it one with callbacks.
-func Swoole(in *scripting.Instance, L *lua.LState, kind socket.Kind, async, keep bool, id string) *lua.LUserData {
-	c := New(in, L, SwooleType, kind)
+func Swoole(in *scripting.Instance, kind socket.Kind, async, keep bool, id string) *lua.LUserData {
+	c := New(in, SwooleType, kind)
 	c.swoole, c.async, c.keep, c.id = true, async, keep, id
 	c.o.connect, c.o.read, c.o.write = swooleTimeout, swooleTimeout, swooleTimeout
 	return c.object
@@ -178,7 +178,7 @@ func newClient(in *scripting.Instance, L *lua.LState) int {
 	if err != nil {
 		vm.Raise(L, "bad argument #1 'type' to 'client.new' (%v)", err)
 	}
-	c := New(in, L, Type, kind)
+	c := New(in, Type, kind)
 	if t, ok := L.Get(2).(*lua.LTable); ok {
 		c.apply(L, "client.new", t)
 	}
@@ -201,7 +201,7 @@ func connected(in *scripting.Instance, L *lua.LState) int {
 			vm.Raise(L, "%s: option 'type': %v", what, err)
 		}
 	}
-	c := New(in, L, Type, kind)
+	c := New(in, Type, kind)
 	if t != nil {
 		c.apply(L, what, t, "type")
 	}

@@ -66,6 +66,6 @@ func newClient(in *scripting.Instance, L *lua.LState) int {
 	if s, ok := L.Get(3).(lua.LString); ok {
 		id = string(s)
 	}
-	L.Push(client.Swoole(in, L, kind, async, keep, id))
+	L.Push(client.Swoole(in, kind, async, keep, id))
 	return 1
 }

@@ -33,6 +33,7 @@ type Socket struct {
 	part   []byte // the beginning of a frame; memory of its own
 	cursor frame.Cursor
 
+	Legacy any // what goes with the socket while it lies in a depot
 	counts *scripting.ClientCounts
 
 	mu     sync.Mutex
