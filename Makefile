@@ -43,12 +43,13 @@ setup:
 units:
 	$(GO) test -race -shuffle=on -timeout 10m $$($(GO) list ./... | grep -v '^swoon/tests')
 
+# Most stories wait most of the time: hence more of them at once than processors.
 # -count=1: the test cache does not see that the binaries have changed.
 stories: build build-race
-	$(STORIES) $(GO) test -shuffle=on -count=1 -timeout 18m ./tests/...
+	$(STORIES) $(GO) test -shuffle=on -count=1 -parallel 6 -timeout 15m ./tests/...
 
 race: setup build build-race ## everything under the race detector, the tests' own code too
-	$(STORIES) $(GO) test -race -shuffle=on -count=1 -timeout 45m ./...
+	$(STORIES) $(GO) test -race -shuffle=on -count=1 -parallel 6 -timeout 45m ./...
 
 fuzz: build build-race ## run every fuzz target for FUZZTIME (60s) each
 	@set -eu; export $(STORIES); \

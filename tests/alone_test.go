@@ -98,6 +98,7 @@ func (p *program) expect(code int, out string) {
 }
 
 func TestScriptRunsAlone(t *testing.T) {
+	t.Parallel()
 	for _, race := range []bool{false, true} {
 		alone(t, setup{race: race}, `
 			local co, timer = require "co", require "timer"
@@ -118,6 +119,7 @@ func TestScriptRunsAlone(t *testing.T) {
 }
 
 func TestAloneExitCodes(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]struct {
 		code     int
 		out, log string
@@ -153,6 +155,7 @@ func TestAloneExitCodes(t *testing.T) {
 
 // A file that only requires the server is one, too.
 func TestServerBehindRequire(t *testing.T) {
+	t.Parallel()
 	path := script(t, `require "app2"`)
 	save(t, strings.Replace(path, "app.lua", "app2.lua", 1), `
 		server:set{ worker_num = 1 }
@@ -164,6 +167,7 @@ func TestServerBehindRequire(t *testing.T) {
 }
 
 func TestAloneSettingsAndSignals(t *testing.T) {
+	t.Parallel()
 	p := start(t, setup{}, "run", "--port", "1", script(t, `print "no"`))
 	p.expect(1, "no\n")
 	if log := p.Log.String(); log != "command line: setting 'port': app.lua runs alone, it is no server\n" {
@@ -189,6 +193,7 @@ func TestAloneSettingsAndSignals(t *testing.T) {
 
 // A check compiles and looks; it begins nothing.
 func TestCheckAlone(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		`local co = require "co" print "top" co.sleep(600) print "no"`: "top\napp.lua: ok (runs alone: it declares no server)\n",
 		`print "all"`: "all\napp.lua: ok (runs alone: it declares no server)\n",

@@ -9,6 +9,7 @@ import (
 // One send to everybody: all, those of a port, those a function picks, those of
 // a list; in order with what else is sent, and never held up by a slow reader.
 func TestBroadcast(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.flags = append(s.flags, "--set", "socket_buffer_size=64K", "--set", "task_worker_num=1")
 		sv := serve(t, s, `

@@ -69,11 +69,12 @@ func (sv *server) megabytes(t testing.TB) int { return int(sv.rss(t) >> 20) }
 // A script that keeps clients[fd] may do so for ever: memory and the time of
 // pairs depend on the clients there are, not on those there were.
 func TestClientsByFdForEver(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("SWOON_SOAK") != "" {
 		t.Skip("the soak does more of the same")
 	}
 	for _, mode := range []string{"base", "process"} {
-		t.Run(mode, func(t *testing.T) { clientsForEver(t, mode, 20_000) })
+		t.Run(mode, func(t *testing.T) { clientsForEver(t, mode, 6_000) })
 	}
 }
 
@@ -98,6 +99,7 @@ func clientsForEver(t *testing.T, mode string, n int) {
 // TestSoak runs for as long as SWOON_SOAK says: sessions come and go while the
 // script is saved again and again.
 func TestSoak(t *testing.T) {
+	t.Parallel()
 	long, err := time.ParseDuration(os.Getenv("SWOON_SOAK"))
 	if err != nil {
 		t.Skip("make soak runs this")

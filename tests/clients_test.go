@@ -9,6 +9,7 @@ import (
 // max_connection_per_ip: more clients of one address are refused, those of
 // others are not. It counts the sessions that were there before it was set.
 func TestClientsOfOneAddress(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		text := `
 server:set{ @LIMIT@ }
@@ -58,6 +59,7 @@ function onReceive(server, fd, reactor_id, data) server:send(fd, server.generati
 // first_data_timeout closes clients that connect and say nothing; who has
 // spoken once may be silent for as long as he likes.
 func TestClientsThatSayNothing(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, `
 server:set{ first_data_timeout = 0.5 }
@@ -82,6 +84,7 @@ function onClose(server, fd, reactor_id, reason) print(fd .. " closed: " .. reas
 // Settings of Swoole that have nothing to do here are taken, with one line that
 // says why; a reload says only what is new.
 func TestSettingsThatDoNothing(t *testing.T) {
+	t.Parallel()
 	text := `
 server:set{ task_ipc_mode = 3, enable_coroutine = true }
 function onReceive(server, fd, reactor_id, data) server:send(fd, data) end`

@@ -124,6 +124,7 @@ func (sv *server) cpu(t testing.TB) time.Duration {
 }
 
 func TestCloseReasons(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, lifeScript)
 		fresh := func() (*client, string) {
@@ -232,6 +233,7 @@ func TestCloseReasons(t *testing.T) {
 }
 
 func TestErrorPolicyKeep(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.flags = []string{"--set", "error_policy=keep"}
 		sv := serve(t, s, lifeScript)
@@ -251,6 +253,7 @@ func TestErrorPolicyKeep(t *testing.T) {
 }
 
 func TestMaxConnection(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.flags = []string{"--set", "max_connection=3"}
 		sv := serve(t, s, lifeScript)
@@ -292,6 +295,7 @@ func TestMaxConnection(t *testing.T) {
 
 // Both sides end sessions at any moment, in every way: each still ends once.
 func TestCloseRace(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		lives := 600
 		if s.race {
@@ -371,6 +375,7 @@ function onClose(server, fd, reactor_id, reason) print("close " .. reason) end`
 // A reply and a close: the reply arrives whole, though the client still sends
 // and reads slowly, longer than close_timeout.
 func TestReplyBeforeCloseArrivesWhole(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, bigReplyScript)
 		var group sync.WaitGroup
@@ -463,6 +468,7 @@ function onShutdown(server) print("shutdown") end`
 
 // TERM under load: every message that onReceive got has its answer arrive.
 func TestTermUnderLoad(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) { termUnderLoad(t, s, syscall.SIGTERM) })
 	t.Run("SIGINT", func(t *testing.T) { termUnderLoad(t, setup{workers: 4}, syscall.SIGINT) })
 }
@@ -576,6 +582,7 @@ function onClose(server, fd, reactor_id, reason) print("close " .. reason) end
 function onShutdown(server) print("shutdown") end`
 
 func TestTermWhileCallbackWaits(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		begin := func(what string, flags ...string) (*server, *client) {
 			s := s

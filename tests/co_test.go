@@ -34,6 +34,7 @@ end
 // Two fibers that wait for each other are reported with both places; the one
 // that waits for clients is not, and works.
 func TestDeadlockedFibersAreReported(t *testing.T) {
+	t.Parallel()
 	for _, s := range []setup{{mode: "process", workers: 1}, {mode: "base", workers: 1, race: true}} {
 		t.Run(s.mode, func(t *testing.T) {
 			sv := serve(t, s, crossed)

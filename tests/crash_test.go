@@ -61,6 +61,7 @@ var crashes = []struct{ name, code string }{
 }
 
 func TestCrashes(t *testing.T) {
+	t.Parallel()
 	var script strings.Builder
 	script.WriteString("server:set{ max_execution_time = 0.5, memory_limit = \"1500M\" }\nlocal cases = {\n")
 	for _, c := range crashes {

@@ -153,6 +153,7 @@ end
 `
 
 func TestStatusOfAServer(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"base", "process"} {
 		t.Run(mode, func(t *testing.T) {
 			d := newDesk(t)
@@ -225,6 +226,7 @@ func TestStatusOfAServer(t *testing.T) {
 
 // A worker that computes is called busy, and nobody waits for it.
 func TestStatusWhileAWorkerSpins(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"base", "process"} {
 		t.Run(mode, func(t *testing.T) {
 			d := newDesk(t)
@@ -263,6 +265,7 @@ func TestStatusWhileAWorkerSpins(t *testing.T) {
 }
 
 func TestReloadCommand(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	text := office + "\nfunction onWorkerStart(server, id) print((server.taskworker and 'task worker' or 'worker') .. ' of one') end\n"
 	sv := d.serve(setup{flags: []string{"--no-reload"}}, text)
@@ -302,6 +305,7 @@ func TestReloadCommand(t *testing.T) {
 }
 
 func TestStopCommand(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	sv := d.serve(setup{}, office)
 	pid := sv.cmd.Process.Pid
@@ -358,6 +362,7 @@ func TestStopCommand(t *testing.T) {
 
 // A server that starts for long is there for its commands already.
 func TestStatusWhileStarting(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	path := script(t, office+"function onWorkerStart(server, id) print('warming') require('co').sleep(600) end")
 	sv := launch(t, setup{env: d.env()}, path)
@@ -373,6 +378,7 @@ func TestStatusWhileStarting(t *testing.T) {
 // A script is one script whatever path leads to it, and stays the one that it
 // was given when a link is switched.
 func TestServersAreFoundByScript(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	root := t.TempDir()
 	at := func(name string) string { return filepath.Join(root, name) }
@@ -412,6 +418,7 @@ func TestServersAreFoundByScript(t *testing.T) {
 }
 
 func TestTwoServersOfOneScript(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	one := d.serve(setup{}, office)
 	two := serveFile(t, setup{env: d.env()}, one.Script)
@@ -439,6 +446,7 @@ func TestTwoServersOfOneScript(t *testing.T) {
 // A server that was killed leaves its socket. Nobody is misled by it, and the
 // next server takes its place.
 func TestKilledServerIsReplaced(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	one := d.serve(setup{}, office)
 	one.quiet = true
@@ -464,6 +472,7 @@ func TestKilledServerIsReplaced(t *testing.T) {
 // Where others could reach the control socket there is none. The server serves,
 // unless it was told where.
 func TestControlSocketNeedsASafePlace(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	if err := os.Mkdir(filepath.Join(d.dir, "swoon"), 0o700); err != nil {
 		t.Fatal(err)
@@ -516,6 +525,7 @@ func TestControlSocketNeedsASafePlace(t *testing.T) {
 
 // Another user is refused by the server even where the file system lets him in.
 func TestOtherUsersAreRefused(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can run a command as another user")
 	}
@@ -564,6 +574,7 @@ func TestOtherUsersAreRefused(t *testing.T) {
 
 // Whoever connects and says nothing, or nonsense, stalls nobody.
 func TestControlSocketBearsAnything(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	sv := d.serve(setup{race: true}, office)
 	socket, err := filepath.Glob(filepath.Join(d.dir, "swoon", "*.sock"))
@@ -594,6 +605,7 @@ func TestControlSocketBearsAnything(t *testing.T) {
 }
 
 func TestUnknownCommand(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	d.expect(2, `swoon: there is neither a command nor a file named 'frobnicate'\n`, "frobnicate")
 	d.expect(2, `swoon: there is neither a command nor a file named 'relaod' \(did you mean 'reload'\?\)\n`, "relaod", "app.lua")

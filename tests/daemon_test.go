@@ -67,6 +67,7 @@ func gone(pid int) bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) 
 // daemonize: the command comes back when the server has started, which then
 // lives in a session of its own, in the same directory.
 func TestDaemonize(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	save(t, filepath.Join(dir, "app.lua"), daemonScript)
 	begin := time.Now()
@@ -119,6 +120,7 @@ func TestDaemonize(t *testing.T) {
 // What goes wrong until the server has started is told where it was started,
 // and by the exit code.
 func TestDaemonizeTellsFaults(t *testing.T) {
+	t.Parallel()
 	taken := serve(t, setup{}, daemonScript)
 	for _, c := range []struct {
 		name, script, port string
@@ -152,6 +154,7 @@ func TestDaemonizeTellsFaults(t *testing.T) {
 // A pid file is of one server; one that was left behind is replaced, one that
 // is not ours is left alone.
 func TestPidFile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "pid")
 	app := filepath.Join(dir, "app.lua")
@@ -201,6 +204,7 @@ func TestPidFile(t *testing.T) {
 // The log file: opened anew after it was moved, changed by a reload, kept where
 // the new one cannot be had.
 func TestLogFile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	app, path := filepath.Join(dir, "app.lua"), filepath.Join(dir, "log")
 	script := func(set string) string {
@@ -280,6 +284,7 @@ func TestLogFile(t *testing.T) {
 // What cannot be changed while the process runs is refused by a reload; chroot
 // always.
 func TestProcessSettingsAreFixed(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	app := filepath.Join(dir, "app.lua")
 	save(t, app, daemonScript)
@@ -298,6 +303,7 @@ func TestProcessSettingsAreFixed(t *testing.T) {
 
 // A terminal that goes away takes the server that runs in it with it.
 func TestTerminalGoesAway(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	save(t, filepath.Join(dir, "app.lua"), daemonScript)
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)

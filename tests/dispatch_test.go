@@ -86,6 +86,7 @@ func word(t *testing.T, cell string, words ...string) int {
 }
 
 func TestDispatchTable(t *testing.T) {
+	t.Parallel()
 	for _, row := range dispatchTable(t) {
 		for _, flags := range [][]string{{"dispatch_mode=" + row.mode}, {"dispatch_mode=" + row.name, "ordered=false"}} {
 			t.Run(strings.Join(flags, ","), func(t *testing.T) {
@@ -248,6 +249,7 @@ func dispatchCells(t *testing.T, sv *server, row dispatchRow, ordered bool) {
 
 // enable_unsafe_event has them run all the same.
 func TestUnsafeEvents(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{flags: []string{"--set", "dispatch_mode=1", "--set", "ordered=false", "--set", "enable_unsafe_event=true"}}, dispatchScript)
 	c := sv.dial(t)
 	for range 3 {
@@ -263,6 +265,7 @@ func TestUnsafeEvents(t *testing.T) {
 
 // In base mode there is one way; what cannot be is refused by name.
 func TestDispatchNeedsProcessMode(t *testing.T) {
+	t.Parallel()
 	sv := launch(t, setup{mode: "base"}, script(t, `
 server:set{ dispatch_mode = "round", dispatch_func = function() return 0 end }
 function onReceive() end
@@ -309,6 +312,7 @@ function onError(server, event, err) print(event .. " | " .. err.message) end
 // A function of the script chooses the worker, drops, closes; when it fails,
 // the mode chooses; a reload takes the next one.
 func TestDispatchFunc(t *testing.T) {
+	t.Parallel()
 	for _, ordered := range []string{"true", "false"} {
 		t.Run(ordered, func(t *testing.T) {
 			text := strings.ReplaceAll(dispatchFuncScript, "ORDERED", ordered)
@@ -375,6 +379,7 @@ func TestDispatchFunc(t *testing.T) {
 
 // Modes and order change by a reload, for sessions that are there.
 func TestDispatchChangesLive(t *testing.T) {
+	t.Parallel()
 	text := `
 server:set{ mode = "process", worker_num = 4, open_eof_split = true, package_eof = "\n", dispatch_mode = MODE }
 function onReceive(server, fd) server:send(fd, server.worker_id .. " MODE\n") end

@@ -144,6 +144,7 @@ func plainLines(s string) []string {
 
 // What a script prints of an error is what lua5.1 prints.
 func TestErrorsReadAsInLua(t *testing.T) {
+	t.Parallel()
 	bin, err := exec.LookPath("lua5.1")
 	if err != nil {
 		t.Skip("lua5.1 is not installed")
@@ -207,6 +208,7 @@ func serveOnError(t *testing.T, s setup, policy string) *server {
 }
 
 func TestOnError(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serveOnError(t, s, "keep")
 		c := sv.dial(t)
@@ -257,6 +259,7 @@ func TestOnError(t *testing.T) {
 }
 
 func TestErrorPolicyClose(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serveOnError(t, s, "close")
 		c := sv.dial(t)
@@ -283,6 +286,7 @@ func TestErrorPolicyClose(t *testing.T) {
 }
 
 func TestErrorStorm(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		n := 4000
 		if s.race {
@@ -330,6 +334,7 @@ end`)
 
 // Names that are on the API page are there, or say when they will be.
 func TestEveryNameOfThePage(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{mode: "base", workers: 2}, evalScript)
 	c := sv.dial(t)
 	for _, name := range strings.Fields(`set on start listen addlistener send sendto sendfile close exists exist getClientInfo connection_info
@@ -405,6 +410,7 @@ func TestEveryNameOfThePage(t *testing.T) {
 }
 
 func TestRefusedScripts(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		`local s = require "swoole" s.Server() s.Server()`: "app.lua:1: swoole.Server: a script has one server, and it was made at app.lua:1",
 		"server:start()\nserver:set{ port = 1 }":           "app.lua:2: server:set after server:start() (called at app.lua:1)",
@@ -434,6 +440,7 @@ func TestRefusedScripts(t *testing.T) {
 
 // The three styles of a script serve alike.
 func TestStyles(t *testing.T) {
+	t.Parallel()
 	body := `
   local function text(server) return server.host .. " " .. server.mode .. " " .. tostring(server.setting.max_connection) end
 `
@@ -483,6 +490,7 @@ function onClose(server, fd) print("closed " .. fd) end
 }
 
 func TestFieldsAndInfo(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.flags = append(s.flags, "--set", "max_connection=1000", "--set", "log_level=notice")
 		sv := serve(t, s, evalScript+`
@@ -557,6 +565,7 @@ end`)
 
 // getClientList goes through all clients, page by page.
 func TestClientListPages(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, evalScript+`
 function list(server, count)
@@ -592,6 +601,7 @@ end`)
 }
 
 func TestListeningElsewhere(t *testing.T) {
+	t.Parallel()
 	t.Run("ipv6", func(t *testing.T) {
 		if ln, err := net.Listen("tcp", "[::1]:0"); err != nil {
 			t.Skip("no IPv6 here")

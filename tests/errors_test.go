@@ -95,6 +95,7 @@ func readFailure(lit *ast.CompositeLit) (f failure, ok bool) {
 // SWOON_WRITE_DOCS=1 go test -run FailuresPage ./tests
 // writes it.
 func TestFailuresPage(t *testing.T) {
+	t.Parallel()
 	numbers, texts := map[string][]int{}, map[string][]string{}
 	for _, f := range failures(t) {
 		if !slices.Contains(numbers[f.name], f.code) {

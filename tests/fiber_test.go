@@ -188,6 +188,7 @@ func numbers(t testing.TB, line string) []int {
 }
 
 func TestThousandsOfFibersOnOneVM(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		n, clients := 5000, 90
 		if s.race {
@@ -255,6 +256,7 @@ func TestThousandsOfFibersOnOneVM(t *testing.T) {
 }
 
 func TestHalfOfThemCutByShutdown(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		n, stay := 4000, 60
 		if s.race {
@@ -323,6 +325,7 @@ func TestHalfOfThemCutByShutdown(t *testing.T) {
 }
 
 func TestSpinningFibersStarveNobody(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, `
 local co = require "co"
@@ -367,6 +370,7 @@ end`)
 }
 
 func TestCoGo(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.workers = 1
 		sv := serve(t, s, `
@@ -444,6 +448,7 @@ func between(s, a, b string) string {
 }
 
 func TestTopLevelOnlyDeclares(t *testing.T) {
+	t.Parallel()
 	for what, want := range map[string]string{
 		`require("co").sleep(1)`:              "app.lua:1: co.sleep cannot be used while the script loads: the top level only declares (do it in onWorkerStart)",
 		`require("co").go(function() end)`:    "app.lua:1: co.go cannot be used while the script loads: the top level only declares (do it in onWorkerStart)",
@@ -474,6 +479,7 @@ end`)
 }
 
 func TestTimers(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, `
 local co, timer = require "co", require "timer"
@@ -573,6 +579,7 @@ end`)
 
 // A tick keeps to its grid: what a busy worker misses is skipped, not made up.
 func TestTicksDoNotDrift(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{mode: "base", workers: 1}, `
 local timer = require "timer"
 function onReceive(server, fd)
@@ -595,6 +602,7 @@ end`)
 
 // SIGQUIT prints what every waiting fiber waits for, and the server goes on.
 func TestQuitSignalShowsWhoWaits(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, `
 local co = require "co"

@@ -9,6 +9,7 @@ import (
 // The first five minutes: the scripts of the guide, as a newcomer runs them.
 
 func TestEcho(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serveFile(t, s, "../scripts/echo.lua")
 		c := sv.dial(t)
@@ -21,6 +22,7 @@ func TestEcho(t *testing.T) {
 }
 
 func TestHello(t *testing.T) {
+	t.Parallel()
 	sv := serveFile(t, setup{}, "../scripts/hello.lua")
 	sv.Out.wait(t, "listening on 127.0.0.1:"+sv.Port+"\n")
 	c := sv.dial(t)
@@ -37,6 +39,7 @@ func TestHello(t *testing.T) {
 }
 
 func TestSlowStallsNobody(t *testing.T) {
+	t.Parallel()
 	sv := serveFile(t, setup{procs: 1}, "../scripts/slow.lua")
 	slow, fast := sv.dial(t), sv.dial(t)
 	slow.say("slow\n")
@@ -55,6 +58,7 @@ func TestSlowStallsNobody(t *testing.T) {
 }
 
 func TestChatEditedWhilePeopleTalk(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		script := read(t, "../scripts/chat.lua")
 		sv := serve(t, s, script)

@@ -42,6 +42,7 @@ end`
 // Sixteen messages in one go, the first of which waits, while others flood the
 // same workers: the answers keep their order, and the others are served.
 func TestWaitingCallbackKeepsOrder(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, pipelineScript)
 		floods := 8 * s.workers
@@ -179,6 +180,7 @@ end`
 // A client that sends faster than its callbacks run keeps a worker busy; it
 // must not have the worker for itself.
 func TestBusySessionStarvesNobody(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.workers = 1
 		sv := serve(t, s, busySessionScript)
@@ -280,6 +282,7 @@ end`
 
 // A reader that never reads costs at most its outbox.
 func TestReaderThatNeverReads(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		const readers, box = 32, 1 << 20
 		sv := serve(t, s, neverScript)
@@ -385,6 +388,7 @@ func (c *client) stat(name string) int {
 }
 
 func TestBackPressure(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, flowScript)
 		other := sv.dial(t)
@@ -456,6 +460,7 @@ func fillUntilBlocked(t testing.TB, c *client, what content, most int64) (sent i
 
 // A broadcaster is not stalled by a client that does not read.
 func TestSlowReaderStallsNoBroadcast(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, flowScript)
 		var quick []*client
@@ -489,6 +494,7 @@ func TestSlowReaderStallsNoBroadcast(t *testing.T) {
 // Two callbacks that fill each other's session go on: the foreign send fails
 // at once, and only the own one waits, for the client.
 func TestFullSessionsDoNotLock(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, flowScript)
 		var c [2]*client
@@ -547,6 +553,7 @@ function onConnect(server, fd) server:send(fd, fd .. "\n") end`
 
 // What is sent before a long computation arrives before it ends.
 func TestSendLeavesBeforeComputation(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, computeScript)
 		watcher, c := sv.dial(t), sv.dial(t)

@@ -101,6 +101,7 @@ const framingScript = `
 	function onError(server, event, err) print("onError " .. event .. ": " .. err.message) end`
 
 func TestFraming(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		var add strings.Builder
 		for _, f := range framings {
@@ -165,6 +166,7 @@ func TestFraming(t *testing.T) {
 // A function of the framing that waits, or that the server is to do something
 // for, is told so.
 func TestLengthFunctionOnlyAnswers(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, `
 			local co, timer = require "co", require "timer"
@@ -221,6 +223,7 @@ func TestLengthFunctionOnlyAnswers(t *testing.T) {
 // A session keeps the framing it began with; new ones have the new. What the
 // framing asks the script, it asks the newest code that knows.
 func TestFramingChangesByReload(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		const mark = `package_length_func = function(data) local at = data:find("%s", 1, true) return at or 0 end`
 		steps := []struct{ set, packet string }{
@@ -274,6 +277,7 @@ func TestFramingChangesByReload(t *testing.T) {
 
 // Packets may be as large as package_max_length, and leave nothing behind.
 func TestLargeFrames(t *testing.T) {
+	t.Parallel()
 	const size = 8 << 20
 	for _, mode := range []string{"base", "process"} {
 		t.Run(mode, func(t *testing.T) {
@@ -345,11 +349,12 @@ func TestLargeFrames(t *testing.T) {
 
 // Sessions that have sent packets and are idle keep no memory for the next.
 func TestIdleSessionsKeepNoFrames(t *testing.T) {
-	const sessions, body = 10_000, 16 << 10
+	t.Parallel()
+	const sessions, body = 3_000, 16 << 10
 	for _, mode := range []string{"base", "process"} {
 		t.Run(mode, func(t *testing.T) {
 			sv := serve(t, setup{mode: mode, workers: 2, env: []string{"GOGC=50"}, ulimit: sessions + 1000}, `
-				server:set{ open_length_check = true, max_connection = 10100 }
+				server:set{ open_length_check = true, max_connection = 3100 }
 				function onReceive(server, fd, reactor_id, data)
 				  if #data == 4 then
 				    local junk = ("x"):rep(1e6) .. fd
@@ -388,7 +393,7 @@ func TestIdleSessionsKeepNoFrames(t *testing.T) {
 					c.expect(fmt.Sprint(body + 4))
 				}
 			}
-			// Half a packet for each would be 80 MB.
+			// Half a packet for each would be 24 MB.
 			const each = 2 << 10
 			now := 0
 			eventually(t, "the memory is back", func() bool { now = heap(); return now < before+sessions*each })
@@ -400,6 +405,7 @@ func TestIdleSessionsKeepNoFrames(t *testing.T) {
 // The protocol of the article: a header of text, JSON behind it, heartbeats in
 // between.
 func TestLengthProtocol(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		packet := func(body string) string { return fmt.Sprintf("length:%013d", len(body)) + body }
 		answer := func(body string) string {
@@ -449,6 +455,7 @@ func TestLengthProtocol(t *testing.T) {
 
 // Every client hears the server's heartbeat, between packets.
 func TestLengthProtocolHeartbeat(t *testing.T) {
+	t.Parallel()
 	sv := serveFile(t, setup{workers: 2, args: []string{"0.05"}}, "../scripts/length_protocol_server.lua")
 	for range 3 {
 		c := sv.dial(t)

@@ -99,7 +99,10 @@ func everyMode(t *testing.T, story func(t *testing.T, s setup)) {
 			if s.race {
 				name += "race"
 			}
-			t.Run(name, func(t *testing.T) { story(t, s) })
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				story(t, s)
+			})
 		}
 	}
 }

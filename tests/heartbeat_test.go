@@ -15,6 +15,7 @@ import (
 // heartbeat.lua: who sends nothing is closed after five seconds with a FIN, who
 // pings is not, until it stops.
 func TestHeartbeatScript(t *testing.T) {
+	t.Parallel()
 	sv := serveFile(t, setup{}, "../scripts/heartbeat.lua")
 	begin := time.Now()
 	silent, lively := sv.dial(t), sv.dial(t)
@@ -55,6 +56,7 @@ func TestHeartbeatScript(t *testing.T) {
 
 // ping_pong.lua: a pong says that the server can work.
 func TestPingPongScript(t *testing.T) {
+	t.Parallel()
 	sv := serveFile(t, setup{workers: 1}, "../scripts/ping_pong.lua")
 	c := sv.dial(t)
 	for _, step := range [][2]string{
@@ -103,8 +105,8 @@ func TestKeepaliveScript(t *testing.T) {
 // the grid of heartbeat_check_interval; who is protected, paused or delayed
 // stays, and goes when that ends.
 func TestWhoIsSpared(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
-		t.Parallel() // it mostly waits
 		s.flags = []string{"--set", "heartbeat_idle_time=1"}
 		if s.workers > 1 {
 			s.flags = append(s.flags, "--set", "heartbeat_check_interval=0.25")
@@ -145,8 +147,8 @@ func TestWhoIsSpared(t *testing.T) {
 // max_idle_time: a client that is served is not idle, one that takes nothing is
 // a slow reader.
 func TestMaxIdleTime(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
-		t.Parallel() // it mostly waits
 		s.flags = append(s.flags, "--set", "max_idle_time=1")
 		sv := serve(t, s, `
 			local co = require "co"
@@ -177,6 +179,7 @@ func TestMaxIdleTime(t *testing.T) {
 // The times change by a reload, also for clients that are there, and are the
 // port's own.
 func TestHeartbeatByReload(t *testing.T) {
+	t.Parallel()
 	const script = `
 		server:set{ heartbeat_idle_time = %s }
 		local port = server:listen("127.0.0.1", 0)
@@ -210,6 +213,7 @@ func TestHeartbeatByReload(t *testing.T) {
 
 // heartbeat() lists who is over the time, and closes them when told to.
 func TestHeartbeatMethod(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, `
 			server:set{ heartbeat_idle_time = 0.2, heartbeat_check_interval = 3600 }

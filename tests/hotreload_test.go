@@ -40,12 +40,14 @@ import (
 // In the race rows $RELOADS is smaller.
 
 func TestHotReload(t *testing.T) {
+	t.Parallel()
 	for _, s := range []setup{{mode: "base", workers: 4}, {mode: "process", workers: 4}, {mode: "base", workers: 4, race: true}, {mode: "process", workers: 4, race: true}} {
 		name := s.mode
 		if s.race {
 			name += "race"
 		}
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			testscript.RunT(oneByOne{t}, testscript.Params{
 				Dir: "testdata/reload",
 				Setup: func(env *testscript.Env) error {
@@ -67,17 +69,26 @@ func TestHotReload(t *testing.T) {
 	}
 }
 
-// freePort is a port that nobody listens on now.
+// tried is the last port that freePort looked at.
+var tried atomic.Int32
+
+// freePort is a port that nobody listens on, and that no other story is given:
+// it lies below those the system gives away by itself.
 func freePort(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, many = 12000, 20000
+	tried.CompareAndSwap(0, int32(os.Getpid()%many)+1)
+	for range many {
+		port := strconv.Itoa(first + int(tried.Add(1))%many)
+		if ln, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			ln.Close()
+			return port
+		}
 	}
-	defer ln.Close()
-	return strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)
+	t.Fatal("no port is free")
+	return ""
 }
 
-// oneByOne runs scripts one after the other: each loads the machine enough.
+// oneByOne runs the scripts of a mode one after the other: each loads the machine enough.
 type oneByOne struct{ *testing.T }
 
 func (o oneByOne) Parallel()     {}

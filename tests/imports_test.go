@@ -119,6 +119,7 @@ func mayLinkname(path string) bool {
 }
 
 func TestImports(t *testing.T) {
+	t.Parallel()
 	type listed struct {
 		ImportPath string
 		Imports    []string
@@ -156,6 +157,7 @@ func TestImports(t *testing.T) {
 }
 
 func TestLinkname(t *testing.T) {
+	t.Parallel()
 	err := filepath.WalkDir("..", func(path string, d os.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -185,6 +187,7 @@ func TestLinkname(t *testing.T) {
 // TestImportRulesRefuse shows that the rules can fail, edge by edge, and that
 // they let pass what the code needs.
 func TestImportRulesRefuse(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		from, to string
 		ok       bool
@@ -273,6 +276,7 @@ func strangers(files []string) []string {
 }
 
 func TestRootLayout(t *testing.T) {
+	t.Parallel()
 	if _, err := os.Stat("../.git"); err != nil {
 		t.Skip("not a git checkout: what belongs to the project cannot be told from what was built")
 	}
@@ -289,6 +293,7 @@ func TestRootLayout(t *testing.T) {
 }
 
 func TestRootLayoutRefuses(t *testing.T) {
+	t.Parallel()
 	got := strangers([]string{"engine/loop.go", ".ci/run", "README.md", "bin/swoon", "notes.txt", "bin/barego", "cmdline/x.go", ""})
 	if want := []string{"bin", "notes.txt", "cmdline"}; !slices.Equal(got, want) {
 		t.Errorf("strangers are %s, want %s", fmt.Sprint(got), fmt.Sprint(want))

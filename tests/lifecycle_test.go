@@ -15,6 +15,7 @@ import (
 
 // The scripts of the article about the four callbacks.
 func TestFourCallbacks(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"four_callbacks.lua", "event_object.lua"} {
 		t.Run(name, func(t *testing.T) {
 			sv := serveFile(t, setup{}, "../scripts/"+name)
@@ -42,6 +43,7 @@ func TestFourCallbacks(t *testing.T) {
 // What the server refuses: at once where something would go wrong at once, the
 // faults of the declaration all together.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	sv := launch(t, setup{args: []string{"refusals"}}, "../scripts/four_callbacks.lua")
 	if code := sv.wait(t); code != 1 {
 		t.Errorf("exit code %d", code)
@@ -68,6 +70,7 @@ func TestRefusals(t *testing.T) {
 // Every event around the start and the stop, once for each who has it, in the
 // order that is promised; onBeforeShutdown still has clients.
 func TestLifeOfAServer(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.flags = append(s.flags, "--set", "task_worker_num=1")
 		sv := serve(t, s, `
@@ -132,6 +135,7 @@ func TestLifeOfAServer(t *testing.T) {
 // max_request: a worker's VM is replaced after so many messages, while clients
 // go on talking and no message is lost.
 func TestMaxRequest(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.workers = 1
 		s.flags = append(s.flags, "--set", "max_request=20", "--set", "max_request_grace=0")
@@ -184,6 +188,7 @@ func TestMaxRequest(t *testing.T) {
 // stop: one worker, by its id, gets a fresh VM; what waits on the old one goes
 // on there; others are left alone.
 func TestStopOfAWorker(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.flags = append(s.flags, "--set", "task_worker_num=1")
 		sv := serve(t, s, gate+`
@@ -271,6 +276,7 @@ func TestStopOfAWorker(t *testing.T) {
 
 // A fresh VM that does not come up changes nothing.
 func TestStopWithAFaultyStart(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{workers: 1}, `
 		function onWorkerStart(server, id)
 		  if server:stats().request_count > 0 then error("no") end
@@ -288,6 +294,7 @@ func TestStopWithAFaultyStart(t *testing.T) {
 
 // event_object: every event that has an object form.
 func TestEventObjects(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		path := filepath.Join(t.TempDir(), "packets")
 		s.args = []string{path}

@@ -24,6 +24,7 @@ function onReceive(server, fd, reactor_id, data) server:send(fd, "you are in\n")
 
 // Two hundred clients knock at a server with 64 descriptors.
 func TestOutOfDescriptors(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		const clients = 200
 		s.ulimit = 64
@@ -116,6 +117,7 @@ end`
 
 // Callbacks that fail or never end cost their session, and nobody else.
 func TestFaultyCallbacks(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, faultyScript)
 		var silent []*client // peers that connect and say nothing
@@ -176,6 +178,7 @@ function onClose(server, fd, reactor_id, reason) print("close " .. reason) end
 function onShutdown(server) print("shutdown") end`
 
 func TestOsExit(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		for _, code := range []int{0, 7} {
 			sv := serve(t, s, exitScript)
@@ -196,6 +199,7 @@ func TestOsExit(t *testing.T) {
 
 // A port below 1024 needs a right that the server does not have.
 func TestPrivilegedPort(t *testing.T) {
+	t.Parallel()
 	if b, _ := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start"); strings.TrimSpace(string(b)) != "1024" {
 		t.Skip("any port may be used here")
 	}
@@ -221,6 +225,7 @@ func TestPrivilegedPort(t *testing.T) {
 
 // The command line: what a person types and reads.
 func TestCommandLine(t *testing.T) {
+	t.Parallel()
 	bin := binary(t, false)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",

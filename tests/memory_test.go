@@ -7,6 +7,7 @@ import (
 
 // A callback that eats memory is stopped; the server serves on.
 func TestMemoryLimit(t *testing.T) {
+	t.Parallel()
 	for name, body := range map[string]string{
 		"strings": `local t = {} for i = 1, 1e6 do t[i] = ("x"):rep(1e5) .. i end`,
 		"tables":  `local t = {} while true do t = {t, {}, {1, 2, 3}, a = 1, b = {}} end`,
@@ -39,6 +40,7 @@ func TestMemoryLimit(t *testing.T) {
 
 // strict makes an accidental global an error, at the place where it is written.
 func TestStrict(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{workers: 1}, `
 		server:set{ strict = true, error_policy = "keep" }
 		count = 0

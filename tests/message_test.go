@@ -9,6 +9,7 @@ import (
 // Messages between workers.
 
 func TestSendMessage(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, evalScript+`
 server:set{ task_worker_num = 2, message_queue_size = 5 }
@@ -67,6 +68,7 @@ function onError(server, event, err) print("error", event, err.message, err.work
 // Messages under reloads: each comes once, those of one sender in order, and
 // those of onWorkerStart leave when the code is live.
 func TestMessagesUnderReloads(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		const total, reloads = 600, 8
 		text := func(version int) string {
@@ -127,6 +129,7 @@ function onWorkerStart(server, id) start(server, id) if id == 0 then error("not 
 }
 
 func TestNoOnPipeMessage(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{mode: "base", workers: 2}, evalScript)
 	c := sv.dial(t)
 	c.ask(`return server:sendMessage("x", 1)`, "false|no_on_pipe_message|there is no onPipeMessage")

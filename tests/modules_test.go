@@ -12,6 +12,7 @@ import (
 // A port of a PHP console program: a prompt that ends no line is shown before
 // the answer is typed, and the server serves while the program waits for it.
 func TestPHPPromptAndServe(t *testing.T) {
+	t.Parallel()
 	cmd := exec.Command(binary(t, false), "run", "--port", "0", "--workers", "1", script(t, `
 		require("php").global()
 		function onWorkerStart(server)
@@ -66,6 +67,7 @@ func TestPHPPromptAndServe(t *testing.T) {
 
 // Lines that workers put together bit by bit stay whole.
 func TestEchoIsNotTorn(t *testing.T) {
+	t.Parallel()
 	s := serve(t, setup{mode: "base", workers: 4}, `
 		local php = require "php"
 		function onWorkerStart(server, id)
@@ -100,6 +102,7 @@ func TestEchoIsNotTorn(t *testing.T) {
 // What a session keeps is written and read as JSON, from the worker and from a
 // task worker.
 func TestJSONOfSessionData(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.flags = append(s.flags, "--set", "task_worker_num=1")
 		sv := serve(t, s, `

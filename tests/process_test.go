@@ -9,6 +9,7 @@ import (
 // server:addProcess: functions that run beside the workers.
 
 func TestProcesses(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		text := func(version, count int) string {
 			return evalScript + fmt.Sprintf(`
@@ -94,6 +95,7 @@ function to(i, m) return server:sendMessage(m, server.setting.worker_num + 1 + i
 }
 
 func TestAddProcessFaults(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{mode: "base", workers: 1}, evalScript)
 	c := sv.dial(t)
 	c.ask(`return select(2, pcall(server.addProcess, server, print))`, "server:addProcess is for the top level of the script: change the file instead, it is loaded again when it is saved")

@@ -63,6 +63,7 @@ var breakages = []struct {
 }
 
 func TestReloadUnderLoad(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		const clients, flight = 20, 16
 		reloads := 30
@@ -204,6 +205,7 @@ func converse(c *client, id, flight int, stop *atomic.Bool, answers *atomic.Int6
 }
 
 func TestFiftyReloadsLeaveNothing(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"base", "process"} {
 		t.Run(mode, func(t *testing.T) {
 			text := evalScript + `
@@ -276,6 +278,7 @@ end
 func version(v string) string { return strings.ReplaceAll(versions, "@V@", v) }
 
 func TestOldCodeEndsWhatItBegan(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, version("one"))
 		loops := s.workers + 1 // and a task worker
@@ -339,6 +342,7 @@ func TestOldCodeEndsWhatItBegan(t *testing.T) {
 
 // A signal and server:reload() take the same path as a save.
 func TestReloadBySignalAndByCall(t *testing.T) {
+	t.Parallel()
 	for _, how := range []setup{{flags: []string{"--no-reload"}}, {flags: []string{"--set", "hot_reload=false"}}} {
 		t.Run(how.flags[len(how.flags)-1], func(t *testing.T) {
 			sv := serve(t, how, version("one"))
@@ -376,6 +380,7 @@ func TestReloadBySignalAndByCall(t *testing.T) {
 // Modules are watched too: when they change, when they are broken and repaired,
 // and when they come into being after a reload that missed them.
 func TestModulesReload(t *testing.T) {
+	t.Parallel()
 	app := evalScript + `
 local util = require "lib.util"
 local inner = require("lib.inner.deep")
@@ -426,6 +431,7 @@ function version() return util.version .. "-" .. inner.version end
 // A generation that fails while it warms leaves nothing behind: what had
 // started is stopped, what it had begun never runs.
 func TestFailedWarmIsUndone(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		text := evalScript + "\nfunction onWorkerStop(server, id) print('one stops on ' .. id) end\n"
 		sv := serve(t, s, text)
@@ -462,6 +468,7 @@ function onWorkerStop(server, id) print("two stops on " .. id) end
 
 // A stop does not wait for a generation that warms.
 func TestStopWhileWarming(t *testing.T) {
+	t.Parallel()
 	slow := `
 local co = require "co"
 function onReceive(server, fd, reactor_id, data) server:send(fd, data) end
@@ -494,6 +501,7 @@ function onWorkerStart(server, id) print("starting") co.sleep(600) end`
 
 // reload_drain_time ends old code that does not come to an end, by name.
 func TestDrainTimeIsOver(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		text := `
 server:set{ reload_drain_time = 0.3 }

@@ -38,6 +38,7 @@ function onError(server, event, err) print("order: " .. event .. ": " .. err.mes
 // The number of workers changes by reloads while clients talk: no session
 // notices, no message is lost, doubled or out of its order.
 func TestWorkersChangeByReload(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.workers = 0 // a flag would win over the script
 		version := func(workers, tasks int) string {

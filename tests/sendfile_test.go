@@ -51,6 +51,7 @@ func noise(n int) []byte {
 // Files arrive whole, in order with what else is sent, to quick and to slow
 // readers; a file far larger than the outbox costs no memory.
 func TestSendfile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	large, small := noise(24<<20), noise(100_000)
 	for name, text := range map[string][]byte{"large": large, "small": small} {
@@ -106,6 +107,7 @@ func hash(b []byte) []byte {
 // A file that becomes shorter while it is sent: the client sees a broken
 // connection, the log says why, the server goes on.
 func TestSendfileOfAFileThatShrinks(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "shrinks")
@@ -134,6 +136,7 @@ func TestSendfileOfAFileThatShrinks(t *testing.T) {
 // sendwait returns when the kernel has taken everything, and tells of a client
 // that goes away meanwhile; send_timeout ends it.
 func TestSendwait(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.flags = append(s.flags, "--set", "socket_buffer_size=64M")
 		sv := serve(t, s, `
@@ -168,6 +171,7 @@ func TestSendwait(t *testing.T) {
 
 // A send waits for another session only with send_yield, and then not for ever.
 func TestSendYieldAndTimeout(t *testing.T) {
+	t.Parallel()
 	const script = `
 		local piece = ("x"):rep(60000)
 		function onReceive(server, fd, reactor_id, data)
@@ -201,6 +205,7 @@ func TestSendYieldAndTimeout(t *testing.T) {
 
 // One send has a limit of its own.
 func TestOutputBufferSize(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{workers: 1}, `
 		server:set{ output_buffer_size = 1000 }
 		function onReceive(server, fd, reactor_id, data)
@@ -221,6 +226,7 @@ func TestOutputBufferSize(t *testing.T) {
 // pause stops delivery at once, in every mode; what the client sends meanwhile
 // comes when reading goes on. confirm ends the delay of a new session.
 func TestPauseAndConfirm(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.flags = append(s.flags, "--set", "enable_delay_receive=true")
 		sv := serve(t, s, `
@@ -273,6 +279,7 @@ func TestPauseAndConfirm(t *testing.T) {
 
 // Over max_queued_bytes a session is not read, and is again at half.
 func TestMaxQueuedBytes(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.flags = append(s.flags, "--set", "max_queued_bytes=100K")
 		sv := serve(t, s, gate+`
@@ -305,6 +312,7 @@ func TestMaxQueuedBytes(t *testing.T) {
 
 // close(fd, true) makes a reset of a close that waits for its client.
 func TestResetOfAClosingSession(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.flags = append(s.flags, "--set", "close_timeout=3600")
 		sv := serve(t, s, `

@@ -8,6 +8,7 @@ import (
 // server:session(fd): data that lives as long as the client stays.
 
 func TestSessionData(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		text := evalScript + `
 server:set{ task_worker_num = 1 }
@@ -72,6 +73,7 @@ end
 
 // Data of sessions that have ended is not kept.
 func TestSessionDataIsFreed(t *testing.T) {
+	t.Parallel()
 	n := 300
 	sv := serve(t, setup{mode: "base", workers: 2}, evalScript+`
 function onConnect(server, fd) server:session(fd).ballast = ("x"):rep(500000) end`)

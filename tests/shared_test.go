@@ -64,6 +64,7 @@ end
 `
 
 func TestSharedCountsAreExact(t *testing.T) {
+	t.Parallel()
 	bothModes(t, 2, func(t *testing.T, s setup) {
 		const clients, rounds, times = 8, 5, 100
 		sv := serve(t, s, tallyScript)
@@ -137,6 +138,7 @@ end
 // Fibers that wait in a channel are cancelled at every reload; no message may
 // go with them.
 func TestChannelLosesNothingAcrossReloads(t *testing.T) {
+	t.Parallel()
 	bothModes(t, 2, func(t *testing.T, s setup) {
 		const reloads, feeders = 20, 3
 		sv := serve(t, s, jobScript)
@@ -209,6 +211,7 @@ end
 
 // A lock belongs to a fiber, and ends with it however that ends.
 func TestLockIsReleasedWhenItsFiberEnds(t *testing.T) {
+	t.Parallel()
 	bothModes(t, 2, func(t *testing.T, s setup) {
 		sv := serve(t, s, lockScript)
 		a, b := sv.dial(t), sv.dial(t) // on two workers
@@ -241,6 +244,7 @@ func TestLockIsReleasedWhenItsFiberEnds(t *testing.T) {
 
 // Whatever a fiber waits for has a name in the list of those who wait.
 func TestQuitSignalNamesWhatIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{mode: "base", workers: 1}, evalScript+`
 server:set{ max_wait_time = 0.2 }
 local co, shared = require "co", require "shared"

@@ -20,6 +20,7 @@ import (
 
 // Ports of several kinds, with callbacks and settings of their own.
 func TestServerWithManyPorts(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		dir := t.TempDir()
 		sv := serve(t, s, `
@@ -80,6 +81,7 @@ end`)
 
 // What is wrong with ports is said before anything listens, all of it at once.
 func TestFaultyPorts(t *testing.T) {
+	t.Parallel()
 	path := script(t, `
 server:set{ host = "127.0.0.1", sock_type = "upd", unix_socket_mode = 660, tcp_keepidle = 5 }
 local u = server:listen("127.0.0.1", 9000, "udp")
@@ -126,6 +128,7 @@ u:on("Start", function() end)
 
 // A server of packets needs onPacket and nothing else.
 func TestServerOfPacketsOnly(t *testing.T) {
+	t.Parallel()
 	path := script(t, "server:set{ sock_type = 'udp' }\nfunction onPacket() end")
 	if out, err := exec.Command(binary(t, false), "check", path).CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
@@ -140,6 +143,7 @@ func TestServerOfPacketsOnly(t *testing.T) {
 // ss shows what the kernel does for a connection; after a reload, for those
 // that come then.
 func TestSocketOptionsOnTheWire(t *testing.T) {
+	t.Parallel()
 	text := `
 server:set{ open_tcp_keepalive = true, tcp_keepidle = 1000, tcp_keepinterval = 7, tcp_keepcount = 3 }
 function onReceive(server, fd, reactor_id, data) server:send(fd, data) end`
@@ -177,6 +181,7 @@ function onReceive(server, fd, reactor_id, data) server:send(fd, data) end`
 // A client whose machine is gone answers no probes: it is closed, and onClose
 // is told why.
 func TestKeepaliveFindsTheDead(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, `
 server:set{ open_tcp_keepalive = true, tcp_keepidle = 1, tcp_keepinterval = 1, tcp_keepcount = 1 }
@@ -215,6 +220,7 @@ func deafen(t testing.TB, c *net.TCPConn) {
 
 // Two servers may share an address if both say so.
 func TestTwoServersOnOneAddress(t *testing.T) {
+	t.Parallel()
 	text := `
 server:set{ enable_reuse_port = true }
 function onReceive(server, fd, reactor_id, data) server:send(fd, arg[1] .. "\n") end`
@@ -237,6 +243,7 @@ function onReceive(server, fd, reactor_id, data) server:send(fd, arg[1] .. "\n")
 
 // More sessions than there are descriptors: one line says so at the start.
 func TestMaxConnectionOverTheLimit(t *testing.T) {
+	t.Parallel()
 	text := `function onReceive(server, fd, reactor_id, data) server:send(fd, data) end`
 	sv := serve(t, setup{ulimit: 200, flags: []string{"--set", "max_connection=1000"}}, text)
 	sv.Log.wait(t, "max_connection cannot be reached")
@@ -297,6 +304,7 @@ func fileOf(t testing.TB, socket interface{ File() (*os.File, error) }, err erro
 // Sockets that systemd has opened: found by their kind, or by their names. A
 // server that is started anew finds the clients that came while it was away.
 func TestSocketsFromSystemd(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		dir := t.TempDir()
 		web, err := net.Listen("tcp", "127.0.0.1:0")
@@ -371,6 +379,7 @@ function onPacket(server, data, client) server:sendto(client.address, client.por
 }
 
 func TestSocketsFromSystemdThatDoNotFit(t *testing.T) {
+	t.Parallel()
 	web, err := net.Listen("tcp", "127.0.0.1:0")
 	webFile := fileOf(t, web.(*net.TCPListener), err)
 	file, err := os.Open("/dev/null")
@@ -416,6 +425,7 @@ func TestSocketsFromSystemdThatDoNotFit(t *testing.T) {
 
 // systemd's own tool starts the server when the first client comes.
 func TestSystemdSocketActivate(t *testing.T) {
+	t.Parallel()
 	tool, err := exec.LookPath("systemd-socket-activate")
 	if err != nil {
 		t.Skip("systemd-socket-activate is not installed")
@@ -442,6 +452,7 @@ function onReceive(server, fd, reactor_id, data) server:send(fd, "hello " .. dat
 
 // systemd is told when the server is ready, reloads, stops, and that it lives.
 func TestSystemdIsTold(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	told, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: dir + "/notify", Net: "unixgram"})
 	if err != nil {
@@ -486,6 +497,7 @@ function onWorkerStart() assert(os.getenv("NOTIFY_SOCKET") == nil and os.getenv(
 
 // The watchdog is not told that a server lives none of whose workers answers.
 func TestSystemdWatchdog(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	told, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: dir + "/notify", Net: "unixgram"})
 	if err != nil {

@@ -53,6 +53,7 @@ func (c *client) number(path string) float64 {
 // Every number of Swoole's list is there, and those that can be counted from
 // outside are right.
 func TestStats(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.flags = append(s.flags, "--set", "max_connection=3")
 		sv := serve(t, s, statsScript)
@@ -113,6 +114,7 @@ func TestStats(t *testing.T) {
 
 // The file is whole at every moment, in both forms, and follows its settings.
 func TestStatsFile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	const script = `
 		server:set{ stats_file = "%s", stats_timer_interval = %d }

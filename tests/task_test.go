@@ -11,6 +11,7 @@ import (
 // Tasks: work beside the workers, answers to the right client.
 
 func TestTasksBesideTheWorkers(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		text := `
 server:set{ task_worker_num = 2 }
@@ -91,6 +92,7 @@ end
 }
 
 func TestTaskAnswers(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, evalScript+`
 server:set{ task_worker_num = 2, task_queue_size = 3, error_policy = "keep" }
@@ -188,6 +190,7 @@ function onError(server, event, err) print("error " .. event .. " " .. err.messa
 }
 
 func TestNoTaskWorkers(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{mode: "base", workers: 1}, evalScript)
 	c := sv.dial(t)
 	c.ask(`return server:task("x")`, "false|no_task_workers|there are no task workers (task_worker_num)")
@@ -198,6 +201,7 @@ func TestNoTaskWorkers(t *testing.T) {
 // A result on its way to a session's worker finds the session's data, and the
 // task itself may use it at the same time.
 func TestTaskOnTheSessionsData(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		n := 300
 		if s.race {
@@ -249,6 +253,7 @@ end`)
 
 // The first task server of Swoole's tutorials, and what it prints.
 func TestTaskServerScript(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.flags, s.args = []string{"--set", "task_worker_num=3"}, []string{"2", "0.05"}
 		path, err := filepath.Abs("../scripts/task_server.lua")
@@ -293,6 +298,7 @@ Result: Task 0's result
 
 // Two tasks of the same server run at one time, while the worker answers.
 func TestTaskServerScriptRunsSeveralAtOnce(t *testing.T) {
+	t.Parallel()
 	path, err := filepath.Abs("../scripts/task_server.lua")
 	if err != nil {
 		t.Fatal(err)
@@ -314,6 +320,7 @@ func TestTaskServerScriptRunsSeveralAtOnce(t *testing.T) {
 // Both sides of the tutorial: an interactive client that sends each line, and
 // goes on while its task runs.
 func TestTaskClientScript(t *testing.T) {
+	t.Parallel()
 	for _, race := range []bool{false, true} {
 		s := setup{mode: "base", workers: 2, race: race, flags: []string{"--set", "task_worker_num=2"}, args: []string{"2", "0.05"}}
 		server, err := filepath.Abs("../scripts/task_server.lua")

@@ -34,6 +34,7 @@ function open() server:session(1).open = true end
 `
 
 func TestTaskOptions(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, taskQueueScript+`server:set{ task_worker_num = 1, task_queue_size = 4 }`)
 		c := sv.dial(t)
@@ -121,6 +122,7 @@ func TestTaskOptions(t *testing.T) {
 }
 
 func TestTaskRetry(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, taskQueueScript+`server:set{ task_worker_num = 1, task_retry = { times = 1, delay = 0.01 }, task_dead_size = 3 }`)
 		c := sv.dial(t)
@@ -158,6 +160,7 @@ func TestTaskRetry(t *testing.T) {
 
 // After task_max_request tasks a task worker has a fresh VM; no task is lost.
 func TestTaskMaxRequest(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		text := evalScript + `
 server:set{ task_worker_num = 2, task_max_request = 10, task_max_request_grace = 5 }
@@ -219,6 +222,7 @@ end
 }
 
 func TestTaskSettingsFaults(t *testing.T) {
+	t.Parallel()
 	path := script(t, `
 server:set{
   task_retry = { times = 3, factor = 0 }, task_dead_size = -1, task_max_request = 1.5,

@@ -14,6 +14,7 @@ import (
 // Twenty reloads under a thousand tasks, of which half have a callback of their
 // own, some fail once and some come later: each tells its result exactly once.
 func TestTwentyReloadsUnderAThousandTasks(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		const total, reloads = 1000, 20
 		text := func(version int) string {
@@ -100,6 +101,7 @@ function onError(server, event, err) print("error", event, err.message) end
 // A callback that outstays reload_drain_time is given up by name: the new code's
 // onFinish gets the result. A task that does is cut, and can be had back.
 func TestReloadCutsTasks(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, gateTaskScript+`version = 1`)
 		c := sv.dial(t)
@@ -132,6 +134,7 @@ func TestReloadCutsTasks(t *testing.T) {
 // While tasks are under way the numbers of workers change: results find a worker,
 // tasks for a worker that left find another.
 func TestTasksWhileWorkersChange(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"base", "process"} {
 		for _, race := range []bool{false, true} {
 			t.Run(fmt.Sprint(mode, race), func(t *testing.T) {
@@ -177,6 +180,7 @@ function onReceive() end
 
 // At the end tasks that are queued run, and what was put off is dropped and named.
 func TestTasksAtTheEnd(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, evalScript+`
 server:set{ task_worker_num = 1, max_wait_time = 60 }

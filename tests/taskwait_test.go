@@ -44,6 +44,7 @@ end
 `
 
 func TestTaskwait(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, taskwaitScript+`server:set{ task_worker_num = 2 }`)
 		c := sv.dial(t)
@@ -114,6 +115,7 @@ func TestTaskwait(t *testing.T) {
 
 // In onWorkerStart nobody runs tasks yet: taskwait says so, task is held.
 func TestTasksInOnWorkerStart(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		text := `
 server:set{ task_worker_num = 2 }
@@ -155,6 +157,7 @@ end
 
 // The task object, as task_use_object and task_enable_coroutine give it.
 func TestTaskObject(t *testing.T) {
+	t.Parallel()
 	for _, set := range []string{"task_use_object = true", "task_object = true", "task_enable_coroutine = true"} {
 		everyMode(t, func(t *testing.T, s setup) {
 			if s.workers == 1 || s.race && set[5] == 'o' {

@@ -8,6 +8,7 @@ import (
 // Timers: the module, the old forms, and names that outlive a reload.
 
 func TestTimerModule(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, evalScript+`
 timer = require "timer"
@@ -81,6 +82,7 @@ count = 0
 }
 
 func TestNoOnTimer(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{mode: "base", workers: 1}, evalScript)
 	c := sv.dial(t)
 	c.ask(`return server:addtimer(10)`, "false|no_on_timer|there is no onTimer")
@@ -89,6 +91,7 @@ func TestNoOnTimer(t *testing.T) {
 // Named timers go on over reloads: the same period keeps its phase, another one
 // counts from the last due time, a name that is not registered ends.
 func TestNamedTimersOverReloads(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		version := func(n, body string) string {
 			return evalScript + `

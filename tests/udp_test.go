@@ -70,6 +70,7 @@ func (s *sender) expect(want string) {
 }
 
 func TestTheUDPExample(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serveFile(t, s, "../scripts/udp.lua")
 		c := dialUDP(t, sv.udpAt(t, 0))
@@ -91,6 +92,7 @@ func TestTheUDPExample(t *testing.T) {
 
 // The clients of the manual pages: netcat and socat.
 func TestPacketsFromNetcatAndSocat(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	sv := serve(t, setup{}, `
 server:listen("127.0.0.1", 0, "udp")
@@ -130,6 +132,7 @@ end`)
 // Whatever the kernel has taken is handled, however fast it came: what was sent
 // is what onPacket saw and what the kernel says it dropped.
 func TestTwentyThousandPacketsAtOnce(t *testing.T) {
+	t.Parallel()
 	const clients, each = 8, 2500
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, `
@@ -170,6 +173,7 @@ end`)
 
 // One port of each kind, with what a packet's callback is told of its client.
 func TestPacketsOfEveryKind(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		dir := t.TempDir()
 		sv := serve(t, s, `
@@ -215,6 +219,7 @@ path:on("onPacket", function(s, data, client) answer(s, data, client, 3) end)
 // A packet that is being answered during a reload is answered by the code it
 // met; the next one meets the new code, on the same socket.
 func TestPacketsAcrossAReload(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		text := `
 local co, version = require "co", "one"
@@ -245,6 +250,7 @@ end`
 
 // A stop waits for packets that were read, and their answers leave.
 func TestStopWithPacketsUnderWay(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, `
 server:set{ sock_type = "udp", max_wait_time = 30 }
@@ -270,6 +276,7 @@ function onShutdown(server) print("shut down", server:sendto("127.0.0.1", 9, "x"
 // An error in onPacket is reported like any other, and costs nobody else
 // anything.
 func TestErrorInOnPacket(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, `
 server:set{ sock_type = "udp" }
@@ -295,6 +302,7 @@ end`)
 
 // sendto says what went wrong by name, and works wherever a script runs.
 func TestSendto(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -372,6 +380,7 @@ function onStart(server) server:sendto("127.0.0.1", port, "from onStart") end`
 // A datagram of a unix socket can be larger than a packet may be: it is
 // dropped, by name, and counted.
 func TestPacketTooLarge(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	sv := serve(t, setup{}, `
 server:listen("`+dir+`/s", 0, "unix_dgram")
@@ -396,6 +405,7 @@ function onReceive(server, fd) server:send(fd, server:stats().dropped_packet_too
 // Callbacks of packets that wait are capped; with too many packets behind them
 // the socket is not read, and the kernel says what it had to drop.
 func TestTooManyWaitingPackets(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		flag := filepath.Join(t.TempDir(), "go on")
 		s.args = []string{flag}

@@ -61,6 +61,7 @@ func up(t testing.TB, s setup, text string) *server {
 }
 
 func TestUnixServer(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		dir := t.TempDir()
 		sv := up(t, s, `
@@ -121,6 +122,7 @@ function onClose(server, fd, reactor_id, reason) print(fd .. " left: " .. reason
 
 // As a shell script would: netcat and socat.
 func TestUnixClientsOfTheShell(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	up(t, setup{}, `
 server:set{ host = "`+dir+`/s" }
@@ -142,6 +144,7 @@ function onReceive(server, fd, reactor_id, data) server:send(fd, data:upper()) e
 // Half a stream: a client that has said all it has to say still hears the
 // answer.
 func TestUnixHalfClose(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		dir := t.TempDir()
 		up(t, s, `
@@ -160,6 +163,7 @@ end`)
 
 // A server that was killed leaves its file behind: the next one takes it.
 func TestUnixServerAfterAKill(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"unix_stream", "unix_dgram"} {
 		t.Run(kind, func(t *testing.T) {
 			dir := t.TempDir()
@@ -194,6 +198,7 @@ function onPacket(server, data, client) print("packet " .. data) end`
 // Two servers do not get one path, and a file that is no socket is nobody's to
 // remove.
 func TestUnixPathThatIsTaken(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	text := `
 server:set{ host = "` + dir + `/s" }
@@ -225,6 +230,7 @@ function onReceive(server, fd, reactor_id, data) server:send(fd, data) end`
 
 // Nobody but the owner may connect, unless the script says who else may.
 func TestWhoMayConnect(t *testing.T) {
+	t.Parallel()
 	dir, err := os.MkdirTemp("", "swoon-story") // where others can go
 	if err == nil {
 		defer os.RemoveAll(dir)

@@ -69,6 +69,7 @@ func (c *client) greeted(want string) {
 
 // What leaves the content as it was reloads nothing; asking always does.
 func TestSameContentIsNoChange(t *testing.T) {
+	t.Parallel()
 	tr := plant(t, setup{mode: "base", workers: 1}, "app.lua", greeter, "lib/word.lua", `return "one"`)
 	c := tr.dial(t)
 	tr.sh(`touch app.lua lib/word.lua; cp lib/word.lua x; mv x lib/word.lua; chmod 600 app.lua
@@ -87,6 +88,7 @@ func TestSameContentIsNoChange(t *testing.T) {
 
 // Fifty files that git writes are one reload, of one state of the tree.
 func TestGitCheckoutIsOneReload(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("git is not installed")
 	}
@@ -121,6 +123,7 @@ function onReceive(server, fd, reactor_id, data) server:send(fd, sum[1] .. " " .
 // Releases that a link chooses: switching it is a change, whichever way it is
 // done, and the files behind it are watched from then on.
 func TestLinkIsSwitched(t *testing.T) {
+	t.Parallel()
 	release := func(n string) []string {
 		return []string{"releases/" + n + "/app.lua", greeter, "releases/" + n + "/lib/word.lua", `return "` + n + `"`}
 	}
@@ -196,6 +199,7 @@ func TestReloadWithoutInotify(t *testing.T) {
 // A save while a reload warms, and many while one is under way: the last state
 // is what runs.
 func TestLastSaveWins(t *testing.T) {
+	t.Parallel()
 	tr := plant(t, setup{mode: "base", workers: 2}, "app.lua", greeter+"function onWorkerStart() require('co').sleep(0.05) end", "lib/word.lua", `return "0"`)
 	c := tr.dial(t)
 	for i := 1; i <= 30; i++ {

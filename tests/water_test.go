@@ -8,6 +8,7 @@ import (
 // onBufferFull runs once when the high watermark is reached, onBufferEmpty once
 // when the outbox is back at the low one; not again in between.
 func TestWatermarks(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.flags = append(s.flags, "--set", "socket_buffer_size=1M", "--set", "buffer_high_watermark=512K", "--set", "buffer_low_watermark=1K")
 		sv := serve(t, s, `
