@@ -61,8 +61,8 @@ fuzz: build build-race ## run every fuzz target for FUZZTIME (60s) each
 		done; \
 	done
 
-soak: setup build build-race ## run the soak tests for MINUTES (30)
-	SWOON_SOAK=$(MINUTES)m $(STORIES) $(GO) test -v -count=1 -run Soak -timeout $$(($(MINUTES) * 2 + 10))m ./tests
+soak: setup build build-race ## run the soak tests for MINUTES (30), and the hot-reload stories at full length
+	SWOON_SOAK=$(MINUTES)m $(STORIES) $(GO) test -v -count=1 -run 'Soak|HotReload|SaveToFirstAnswer' -timeout $$(($(MINUTES) * 2 + 10))m ./tests
 
 bench: build bench-build ## measure CPU per message beside a bare Go loop and gnet
 	$(BIN)/bench -bin $(BIN) -script tests/bench/echo.lua -out bench-out $(BENCH)

@@ -51,9 +51,11 @@ func TestHotReload(t *testing.T) {
 			testscript.RunT(oneByOne{t}, testscript.Params{
 				Dir: "testdata/reload",
 				Setup: func(env *testscript.Env) error {
-					reloads := "1000"
+					reloads := "300"
 					if s.race {
 						reloads = "100"
+					} else if os.Getenv("SWOON_SOAK") != "" {
+						reloads = "1000"
 					}
 					env.Setenv("RELOADS", reloads)
 					env.Setenv("MODE", s.mode)
@@ -208,7 +210,7 @@ func (p *play) dial(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	ts.Check(err)
-	tcp.SetDeadline(time.Now().Add(10 * patience))
+	tcp.SetDeadline(time.Now().Add(40 * patience))
 	p.clients[args[0]] = &client{tcp, p.t, nil}
 }
 
@@ -245,7 +247,7 @@ func (p *play) client(ts *testscript.TestScript, name string) *client {
 	if c == nil {
 		tcp, err := dialTCP(p.server.Addr)
 		ts.Check(err)
-		tcp.SetDeadline(time.Now().Add(10 * patience))
+		tcp.SetDeadline(time.Now().Add(40 * patience))
 		c = &client{tcp, p.t, nil}
 		p.clients[name] = c
 	}
@@ -306,7 +308,7 @@ func (p *play) herd(ts *testscript.TestScript, neg bool, args []string) {
 	for id := range n {
 		tcp, err := dialTCP(p.server.Addr)
 		ts.Check(err)
-		tcp.SetDeadline(time.Now().Add(20 * patience))
+		tcp.SetDeadline(time.Now().Add(40 * patience))
 		w.wg.Add(1)
 		go func() {
 			defer w.wg.Done()
@@ -398,9 +400,9 @@ func (p *play) steady(ts *testscript.TestScript, neg bool, args []string) {
 // three modules, four workers. The times are reported, not judged: a machine
 // that does other things too has its own.
 func TestSaveToFirstAnswer(t *testing.T) {
-	saves := 200
-	if testing.Short() {
-		saves = 20
+	saves := 50
+	if os.Getenv("SWOON_SOAK") != "" {
+		saves = 200
 	}
 	dir := t.TempDir()
 	for i := range 3 {
@@ -423,7 +425,7 @@ func TestSaveToFirstAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * patience))
+	c.SetDeadline(time.Now().Add(40 * patience))
 	cl := &client{c.(*net.TCPConn), t, nil}
 	times := make([]time.Duration, saves)
 	for i := range saves {
