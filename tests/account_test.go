@@ -15,6 +15,7 @@ import (
 // user: root listens and opens the log, everything after that is done as the
 // user, in all threads; reloads and logs work on.
 func TestUser(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become another user")
 	}
@@ -64,6 +65,7 @@ func TestUser(t *testing.T) {
 // group alone, by name and by number: the user stays; a user by number, with a
 // group of its own choice.
 func TestGroup(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become another user")
 	}
@@ -98,6 +100,7 @@ func TestGroup(t *testing.T) {
 // loaded again from where it lies, the log opened anew under its name, and the
 // pid file is gone afterwards, as the directory is the user's.
 func TestDaemonAsUser(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become another user")
 	}
