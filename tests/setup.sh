@@ -3,7 +3,8 @@
 # linked by it), Lua 5.1 and PHP (scripts and the php module are held against
 # the originals), OpenBSD netcat and socat (the examples are talked to as a
 # reader would), git, vim and ed (what they do to files is a reload), ss (what
-# the kernel says of a socket). Says nothing when all of it is there.
+# the kernel says of a socket), memcached with clients in C, Python and PHP
+# (memcached.lua is held against it). Says nothing when all of it is there.
 set -euo pipefail
 
 missing=()
@@ -15,6 +16,7 @@ need() {
 }
 # Other netcats answer to the same name with other flags.
 openbsd_nc() { local usage; usage=$(nc -h 2>&1) || true; [[ $usage == OpenBSD* ]]; }
+php_has() { php -r 'exit(extension_loaded($argv[1]) ? 0 : 1);' "$1"; }
 c_compiler() { echo 'int main(void) { return 0; }' | cc -x c -o /dev/null -; }
 
 need lua5.1 command -v lua5.1
@@ -25,6 +27,10 @@ need vim command -v vim
 need ed command -v ed
 need socat command -v socat
 need iproute2 command -v ss
+need memcached command -v memcached
+need libmemcached-tools command -v memccapable
+need python3-pymemcache /usr/bin/python3 -c 'import pymemcache'
+need php-memcached php_has memcached
 need gcc command -v cc
 if [[ ! " ${missing[*]-} " == *" gcc "* ]]; then need libc6-dev c_compiler; else missing+=(libc6-dev); fi
 
