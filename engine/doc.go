@@ -56,6 +56,6 @@
 // Port.dispatch may be taken under placing, Port.sending under Engine.portsMu.
 // Session.mu, Port.dispatch and taskPool.mu may be held when a mailbox.mu is
 // taken, and when a baton is passed (a channel with room, which never blocks); so
-// may the lock of a fiber's wait for tasks, which is never held together with the
-// pool's. No lock is held when a callback runs or a fiber waits.
+// may the lock of a fiber's wait for tasks, which may be taken under the pool's.
+// No lock is held when a callback runs or a fiber waits.
 package engine

@@ -59,8 +59,8 @@ var (
 	ErrTaskLost = &Errno{"task_lost", 2002, "an internal error ended the task"}
 	// ErrTaskEnded: a result after the last.
 	ErrTaskEnded = &Errno{"task_ended", 509, "the task has ended: it sends no more results"}
-	// ErrWouldDeadlock: a wait for a task that only the waiting worker could run.
-	ErrWouldDeadlock = &Errno{"would_deadlock", 509, "only this task worker could run the task that it would wait for (task_enable_coroutine, more task workers, or server:task)"}
+	// ErrWouldDeadlock: a wait for a task that only workers could run that wait.
+	ErrWouldDeadlock = &Errno{"would_deadlock", 509, "only this task worker, or others that wait for it, could run the task that it would wait for (task_enable_coroutine, more task workers, or server:task)"}
 	// ErrNoTask: no dead task has this id.
 	ErrNoTask = &Errno{"no_such_task", 1005, "no task of this id is among the dead"}
 	// ErrNoTaskWorkers: task_worker_num is 0.

@@ -31,6 +31,7 @@ type Task struct {
 
 	numbered bool
 	place    whereabouts
+	on       *Loop // the task worker that runs it now
 	seq      uint64
 	timer    Timer
 	ranOn    int // worker id of the last try, plus 1; its task worker's, then whose the result is
@@ -144,6 +145,7 @@ func (l *Loop) nextTask(f *Fiber) {
 		return
 	}
 	p.mu.Lock()
+	t.on = nil
 	p.queue.Ack(t)
 	p.mu.Unlock()
 	p.answer(t, TaskResult{Value: result, Last: true})

@@ -15,9 +15,10 @@ type taskPool struct {
 
 	mu      sync.Mutex
 	queue   TaskQueue
-	workers int         // how many there are for the queue
-	waiting []admission // for room, first come first served
-	alarm   *time.Timer // rings when the queue's next time has come
+	workers int                  // how many there are for the queue
+	waiting []admission          // for room, first come first served
+	holds   map[*Loop]*gathering // task workers whose task waits for tasks
+	alarm   *time.Timer          // rings when the queue's next time has come
 	alarmAt int64
 	closed  bool // the server stops: nothing is put off any more
 	over    bool // the clock has stopped
@@ -186,6 +187,7 @@ func (p *taskPool) take(l *Loop) *Task {
 	t := p.queue.Take(l.idx)
 	if t != nil {
 		t.Tries++
+		t.on = l
 		p.letIn()
 	}
 	p.settle()
@@ -218,6 +220,7 @@ func (p *taskPool) failed(t *Task, fault *Errno) {
 	id, try, wait := t.ID, t.Tries, t.Retry.wait(t.Tries)
 	again := nanotime() + int64(wait)
 	p.mu.Lock()
+	t.on = nil
 	switch {
 	case t.Tries > t.Retry.Times, p.closed && fault.Name == ErrTaskCut.Name:
 	case t.Until > 0 && again >= t.Until:
@@ -320,6 +323,7 @@ func (p *taskPool) resize(workers int) {
 			p.bury(t, ErrNoTaskWorkers)
 		}
 	}
+	p.breakCircles()
 	p.settle()
 	p.callAll()
 	p.mu.Unlock()

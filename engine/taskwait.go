@@ -7,6 +7,9 @@ import (
 
 // gathering is a fiber's wait for the results of its tasks.
 type gathering struct {
+	tasks []*Task
+	until int64 // when its time-out passes; 0: never
+
 	mu      sync.Mutex
 	results []TaskResult
 	told    []bool
@@ -20,20 +23,24 @@ type gathering struct {
 // has failed, or the time-out has passed: then ErrTaskTimeout is its result. A
 // task that could not be submitted has the reason as its result. What comes
 // later is counted and dropped. The error is of the wait as a whole: the fiber
-// was cancelled, or the tasks could only run on the worker that waits for them.
-// Baton holder.
+// was cancelled, or the tasks could only run on task workers that wait for each
+// other. Baton holder.
 func (f *Fiber) TaskGather(what string, tasks []*Task, timeout time.Duration) ([]TaskResult, error) {
-	for _, t := range tasks {
-		if f.blocks(t) {
-			return nil, ErrWouldDeadlock
-		}
-	}
 	w, err := f.Begin(what)
 	if err != nil {
 		return nil, err
 	}
 	p := &f.loop.eng.pool
-	g := &gathering{results: make([]TaskResult, len(tasks)), told: make([]bool, len(tasks)), left: len(tasks), w: w}
+	g := &gathering{tasks: tasks, results: make([]TaskResult, len(tasks)), told: make([]bool, len(tasks)), left: len(tasks), w: w}
+	if timeout > 0 {
+		g.until = nanotime() + int64(timeout)
+	}
+	if f.loop.taskFiber == f {
+		if !p.hold(f.loop, g) {
+			return nil, ErrWouldDeadlock
+		}
+		defer p.unhold(f.loop, g)
+	}
 	for i, t := range tasks {
 		t.Answer = func(r TaskResult) { g.tell(p, i, r) }
 		if err := f.loop.eng.Submit(t); err != nil {
@@ -79,14 +86,4 @@ func (g *gathering) tell(p *taskPool, i int, r TaskResult) {
 	if g.left--; g.left == 0 && g.armed {
 		g.w.Wake(nil)
 	}
-}
-
-// blocks says whether t could never run while f waits for it: f is the one task
-// of a serial task worker, and no other worker may take t. Baton holder.
-func (f *Fiber) blocks(t *Task) bool {
-	l := f.loop
-	if l.taskFiber != f || l.eng.Limits().TaskConcurrent {
-		return false
-	}
-	return t.Dst == l.idx || t.Dst < 0 && len(l.eng.roster.Load().tasks) == 1
 }
