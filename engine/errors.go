@@ -49,6 +49,8 @@ var (
 	ErrMailboxFull = &Errno{"mailbox_full", 9006, "the worker has too many messages to handle (message_queue_size)"}
 	// ErrTaskDeadline: the task was not begun, its deadline had passed.
 	ErrTaskDeadline = &Errno{"deadline", 2003, "the task's deadline passed before a task worker was free"}
+	// ErrTaskOverdue: the task was cancelled while it ran.
+	ErrTaskOverdue = &Errno{"deadline", 2003, "the task's deadline passed while it ran"}
 	// ErrTaskTimeout: the task goes on; nobody waits for its result any more.
 	ErrTaskTimeout = &Errno{"timeout", 2003, "the task did not end within the time-out"}
 	// ErrTaskFailed: the callback threw; the text says what.

@@ -43,6 +43,7 @@ type Fiber struct {
 	asked   asked    // RootPacket: how the packet came in
 	cancel  error    // sticky: every wait fails with it at once
 	killAt  int64    // a cancelled fiber that goes on past this is killed
+	until   int64    // RootTask: the task's deadline; 0: none
 	Data    any      // the handler's: what it needs to find its way back
 
 	// The wait.
@@ -121,7 +122,7 @@ func (f *Fiber) end() {
 		f.stopClock()
 	}
 	f.loop.roots[f.root]--
-	f.root, f.session, f.asked, f.Data = RootNone, nil, asked{}, nil
+	f.root, f.session, f.asked, f.Data, f.until = RootNone, nil, asked{}, nil, 0
 }
 
 // Begin opens a wait and returns the right to end it. what names it in lists.

@@ -41,7 +41,7 @@ type Task struct {
 type TaskOptions struct {
 	Priority int           // higher first
 	Delay    time.Duration // not before
-	Deadline time.Duration // not begun after it, both from Submit
+	Deadline time.Duration // not begun after it, and cancelled at it; both from Submit
 	Retry    Retry
 }
 
@@ -155,9 +155,21 @@ func (l *Loop) nextTask(f *Fiber) {
 func (l *Loop) runTask(f *Fiber, t *Task) (result any, fault *Errno) {
 	f.begin(RootTask, nil)
 	defer f.end()
+	if f.until = t.Until; f.until > 0 {
+		var limit Timer
+		l.SetTimer(&limit, f.until, f, func(t *Timer) { t.owner.(*Fiber).overdue() })
+		defer l.StopTimer(&limit)
+	}
 	defer l.recovered(f)
 	fault = ErrTaskLost
 	return l.eng.handler.Task(f, t)
+}
+
+// overdue cancels a task that still runs at its deadline. Baton holder.
+func (f *Fiber) overdue() {
+	if f.until > 0 && f.cancel == nil && nanotime() >= f.until {
+		f.Cancel(ErrTaskOverdue)
+	}
 }
 
 // FinishTask sends a result of a task that runs before its last. Any goroutine.

@@ -222,8 +222,11 @@ func (p *taskPool) failed(t *Task, fault *Errno) {
 	p.mu.Lock()
 	t.on = nil
 	switch {
+	case fault.Name == ErrTaskDeadline.Name:
+		p.expired.Add(1)
 	case t.Tries > t.Retry.Times, p.closed && fault.Name == ErrTaskCut.Name:
 	case t.Until > 0 && again >= t.Until:
+		p.expired.Add(1)
 		fault = &Errno{ErrTaskDeadline.Name, ErrTaskDeadline.Code, "its deadline passes before another try: " + fault.Text}
 	default:
 		if !p.closed {

@@ -137,8 +137,11 @@ func (l *Loop) Interrupted() error {
 			l.cur.slow(nanotime() - int64(flushStretch))
 		}
 		l.handOff()
-		if f := l.cur; f != nil && f.cancel != nil && nanotime() > f.killAt {
-			return f.cancel
+		if f := l.cur; f != nil {
+			f.overdue()
+			if f.cancel != nil && nanotime() > f.killAt {
+				return f.cancel
+			}
 		}
 	}
 	if bits&interruptStop != 0 && l.killed.Load() == l.stretch.Load() {

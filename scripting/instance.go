@@ -186,22 +186,24 @@ func (in *Instance) Interrupt(L *lua.LState) {
 	msg := "stopped: " + err.Error()
 	switch err {
 	case engine.ErrTimeLimit:
-		msg = fmt.Sprintf("stopped: ran longer than %v without a wait (max_execution_time)", in.limit())
+		limit, setting := in.limit()
+		msg = fmt.Sprintf("stopped: ran longer than %v without a wait (%s)", limit, setting)
 	case engine.ErrMemoryLimit:
 		msg = fmt.Sprintf("stopped: the process uses more than %d MB (memory_limit)", in.settings().MemoryLimit>>20)
 	}
 	vm.RaiseUncatchable(L, &vm.Error{Message: in.vm.Place(L) + ": " + msg, Kind: vm.KindKilled})
 }
 
-func (in *Instance) limit() time.Duration {
+// limit is how long a stretch may be, and which setting says so.
+func (in *Instance) limit() (time.Duration, string) {
 	s := in.gen.settings
 	switch {
 	case s == nil:
-		return engine.DefaultMaxStretch
+		return engine.DefaultMaxStretch, "max_execution_time"
 	case in.task:
-		return s.TaskExecution
+		return s.TaskExecution, "task_max_execution_time"
 	}
-	return s.MaxExecution
+	return s.MaxExecution, "max_execution_time"
 }
 
 // begin opens a callback: Push arguments on the thread, then finish.

@@ -69,8 +69,8 @@ func (a *awaited) over() {
 	}
 }
 
-// dropAwaited gives up the callbacks of an old generation: the results of their
-// tasks go to onFinish of the live one.
+// dropAwaited gives up the callbacks of a VM that goes: the results of their tasks
+// go to onFinish of the live one.
 func (in *Instance) dropAwaited(why string) {
 	for a := range in.tasks.awaited {
 		in.host.log.Warn(why, "what", fmt.Sprintf("the callback of task %d (worker %d, generation %d): onFinish gets its result", a.id, in.number, in.gen.id))
@@ -163,7 +163,9 @@ func (h *Host) Task(f *engine.Fiber, t *engine.Task) (result any, fault *engine.
 		return result, nil
 	}
 	fault = &engine.Errno{Name: engine.ErrTaskFailed.Name, Code: engine.ErrTaskFailed.Code, Text: err.Message}
-	if why := f.Cancelled(); why != nil {
+	if why := f.Cancelled(); why == engine.ErrTaskOverdue {
+		fault = engine.ErrTaskOverdue
+	} else if why != nil {
 		fault.Name, fault.Text = engine.ErrTaskCut.Name, engine.ErrTaskCut.Text+": "+why.Error()
 	}
 	in.failed(f, evTask.String(), 0, err)
@@ -288,14 +290,14 @@ func (in *Instance) tell(f *engine.Fiber, fn *lua.LFunction, t *engine.Task, r e
 // taskFault reports a task that failed and has no callback of its own. What
 // onTask threw was reported where it happened.
 func (in *Instance) taskFault(f *engine.Fiber, t *engine.Task, fault *engine.Errno) {
-	switch fault.Name {
-	case engine.ErrTaskFailed.Name, engine.ErrTaskLost.Name:
+	switch name := fault.Name; {
+	case name == engine.ErrTaskFailed.Name, name == engine.ErrTaskLost.Name, name == engine.ErrTaskDeadline.Name && t.Tries > 0:
 		if t.Retry.Times > 0 {
 			in.host.log.Warn("a task has failed for good: server:deadTasks", "task", t.ID, "tries", t.Tries, "why", fault.Text)
 		}
-	case engine.ErrTaskCut.Name:
+	case name == engine.ErrTaskCut.Name:
 		in.host.log.Warn("a task was cut: server:deadTasks", "task", t.ID, "why", fault.Text)
-	case engine.ErrShutdown.Name: // the drain has said how many
+	case name == engine.ErrShutdown.Name: // the drain has said how many
 	default:
 		in.failed(f, evTask.String(), 0, &vm.Error{Message: fmt.Sprintf("task %d was not run: %s: %s", t.ID, fault.Name, fault.Text)})
 	}
