@@ -64,18 +64,19 @@ fuzz: build build-race ## run every fuzz target for FUZZTIME (60s) each
 soak: setup build build-race ## run the soak tests for MINUTES (30), and the hot-reload stories at full length
 	SWOON_SOAK=$(MINUTES)m $(STORIES) $(GO) test -v -count=1 -run 'Soak|HotReload|SaveToFirstAnswer' -timeout $$(($(MINUTES) * 2 + 10))m ./tests
 
-bench: build bench-build ## measure CPU per message beside a bare Go loop and gnet
-	$(BIN)/bench -bin $(BIN) -script tests/bench/echo.lua -out bench-out $(BENCH)
+bench: build bench-build ## measure CPU per message beside a bare Go loop, gnet, Go net and Node
+	$(BIN)/bench -bin $(BIN) -scripts tests/bench -out bench-out $(BENCH)
 
 bench-build:
 	cd tests/bench && CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/barego ./barego
 	cd tests/bench && CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/gnetecho ./gnetecho
+	cd tests/bench && CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/gonet ./gonet
 	cd tests/bench && CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/bench .
 
 # Only what needs no library beyond those of the main module.
 bench-test:
-	cd tests/bench && $(GO) vet ./client ./sock ./barego
-	cd tests/bench && $(GO) test -race -shuffle=on -timeout 3m ./client ./sock ./barego
+	cd tests/bench && $(GO) vet . ./sock ./barego ./gonet
+	cd tests/bench && $(GO) test -race -shuffle=on -timeout 3m . ./barego
 
 lint: ## gofmt and go vet; any finding fails
 	@bad=$$(gofmt -l $$(find . -name '*.go' -not -path './bin/*')) || exit 1; \

@@ -104,13 +104,14 @@ func commands(code *int) *cobra.Command {
 		Example: "  swoon app.lua                   serve, and load the script again when it is saved\n" +
 			"  swoon run --port 8000 app.lua   flags beat the script's settings\n" +
 			"  swoon check app.lua             find what is wrong without serving\n" +
-			"  swoon status app.lua            what the running server does; also reload, stop",
+			"  swoon status app.lua            what the running server does; also reload, stop\n" +
+			"  swoon bench 127.0.0.1:9501      how fast a server answers, and whether it answers right",
 		SilenceUsage: true, SilenceErrors: true, Version: version,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("swoon {{.Version}}\n")
-	root.AddCommand(runCommand(code), checkCommand(code), reloadCommand(code), stopCommand(code), statusCommand(code), stubsCommand(code), &cobra.Command{
+	root.AddCommand(runCommand(code), checkCommand(code), reloadCommand(code), stopCommand(code), statusCommand(code), stubsCommand(code), benchCommand(code), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), "swoon", version) },
 	})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"swoon/cmd/swoon/internal/bench"
 	"swoon/scripting"
 	"swoon/stdlib/client"
 	"swoon/stdlib/co"
@@ -21,6 +22,7 @@ import (
 
 // modules are the Lua modules of a script, one line each.
 var modules = []scripting.Module{
+	bench.Module(nil),
 	client.Module,
 	co.Module,
 	crypto.Module,

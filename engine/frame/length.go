@@ -80,6 +80,26 @@ func (t lengthType) read(b []byte) uint64 {
 	return v
 }
 
+// AppendLength appends v as a length field of the given package_length_type is
+// written; ok is false when there is no such type. Of a v that is too large for
+// the field the high bytes are lost.
+func AppendLength(b []byte, letter string, v uint64) (out []byte, ok bool) {
+	if len(letter) != 1 {
+		return b, false
+	}
+	t, ok := lengthTypeOf(letter[0])
+	if !ok {
+		return b, false
+	}
+	for i := range t.size {
+		if t.big {
+			i = t.size - 1 - i
+		}
+		b = append(b, byte(v>>(8*i)))
+	}
+	return b, true
+}
+
 // length is open_length_check with a binary field. A frame without a body is
 // one: its field says that the header is all.
 type length struct {

@@ -127,6 +127,24 @@ func TestEveryLetter(t *testing.T) {
 	}
 }
 
+// What AppendLength writes is what the framer reads.
+func TestAppendLength(t *testing.T) {
+	for _, l := range letters {
+		for _, v := range []uint64{0, 1, 60, l.greatest - 1, l.greatest} {
+			want := make([]byte, l.size)
+			l.put(want, v)
+			if got, ok := AppendLength([]byte("x"), l.letter, v); !ok || string(got) != "x"+string(want) {
+				t.Errorf("%s, %d: %x, %v, want %x", l.letter, v, got, ok, want)
+			}
+		}
+	}
+	for _, letter := range []string{"", "X", "NN"} {
+		if got, ok := AppendLength([]byte("x"), letter, 1); ok || string(got) != "x" {
+			t.Errorf("%q: %x, %v", letter, got, ok)
+		}
+	}
+}
+
 func TestLengthStreams(t *testing.T) {
 	t.Run("the defaults", func(t *testing.T) {
 		becomes(t, make1(t, Config{LengthCheck: new(true)}), []stream{

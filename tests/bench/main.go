@@ -1,8 +1,8 @@
 // Command bench measures what an echoed message costs: Swoon in both modes
-// beside a bare Go loop (barego) and gnet (gnetecho), neither of which runs a
-// script. The figure is CPU time of the server per message, in units of one
-// bare 64-byte loopback send and receive made at the same time; it repeats
-// where messages per second do not.
+// beside a bare Go loop (barego), gnet (gnetecho), package net (gonet) and Node,
+// if it is there. The figure is CPU time of the server per message, in units of
+// one bare 64-byte loopback send and receive made at the same time; it repeats
+// where messages per second do not. `swoon bench` makes the load.
 //
 // All servers run throughout, bound to one core together with the load; the
 // rounds take them in turn, so that what the machine does in the meantime
@@ -14,21 +14,21 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"net/netip"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"swoon-bench/client"
 )
 
 func init() {
@@ -39,26 +39,30 @@ func init() {
 
 // options is the command line.
 type options struct {
-	bin, script, out string
-	servers, cases   []string
-	rounds           int
-	warm, time       time.Duration
-	core             int
+	bin, scripts, out string
+	servers, cases    []string
+	rounds            int
+	warm, time        time.Duration
+	core              int
 }
 
-// benchCase is one row of the report.
+// benchCase is one column of the table.
 type benchCase struct {
 	name, title string
-	load        client.Load
-	extra       bool // only when asked for
+	load        string // flags of swoon bench
+	frames      bool   // messages have their length in front
+	extra       bool   // only when asked for
+
+	base, process float64 // what Swoon is to stay below
 }
 
 var cases = []benchCase{
-	{name: "ping64", title: "64 B, 64 conns", load: client.Load{Conns: 64, Size: 64, Depth: 1}},
-	{name: "ping1000", title: "64 B, 1,000 conns", load: client.Load{Conns: 1000, Size: 64, Depth: 1}},
-	{name: "pipe", title: "1 KiB x16, 64 conns", load: client.Load{Conns: 64, Size: 1024, Depth: 16}},
-	{name: "churn", title: "connect, 64 B, close", load: client.Load{Conns: 64, Size: 64, Depth: 1, Churn: true}},
-	{name: "open", title: "64 B, 20,000/s", load: client.Load{Conns: 64, Size: 64, Depth: 1, Rate: 20000}, extra: true},
+	{name: "ping64", title: "64 B, 64 conns", load: "-c 64 -s 64", base: 0.92, process: 1.4},
+	{name: "ping1000", title: "64 B, 1,000 conns", load: "-c 1000 -s 64", base: 1.45, process: 1.8},
+	{name: "pipe", title: "1 KiB x16", load: "-c 64 -s 1k -p 16", base: 0.15, process: 0.22},
+	{name: "frames", title: "frames, 64 B x16", load: "-c 64 -s 64 -p 16 --framing length", frames: true, base: 0.25, process: 0.32},
+	{name: "churn", title: "connect, 64 B, close", load: "-c 64 -s 64 --churn", base: 7.0, process: 8.5},
+	{name: "open", title: "64 B, 20,000/s", load: "-c 64 -s 64 --rate 20000", extra: true},
 }
 
 func main() {
@@ -85,10 +89,10 @@ func parse(args []string) (*options, error) {
 	o := &options{}
 	var servers, names string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.StringVar(&o.bin, "bin", "bin", "directory of the binaries swoon, barego and gnetecho")
-	f.StringVar(&o.script, "script", "tests/bench/echo.lua", "what Swoon serves")
+	f.StringVar(&o.bin, "bin", "bin", "directory of the binaries swoon, barego, gnetecho and gonet")
+	f.StringVar(&o.scripts, "scripts", "tests/bench", "directory of what Swoon and Node serve")
 	f.StringVar(&o.out, "out", "bench-out", "directory for the report, bench.md")
-	f.StringVar(&servers, "servers", strings.Join(serverNames(), ","), "which servers, in this order")
+	f.StringVar(&servers, "servers", strings.Join(present(), ","), "which servers, in this order, of "+strings.Join(serverNames(), ","))
 	f.StringVar(&names, "cases", strings.Join(caseNames(false), ","), "which of "+strings.Join(caseNames(true), ","))
 	f.IntVar(&o.rounds, "rounds", 5, "how often each server meets each case")
 	f.DurationVar(&o.time, "d", time.Second, "measured time of each meeting")
@@ -148,7 +152,7 @@ func caseOf(name string) *benchCase {
 
 // expected is how long all rounds take when nothing goes wrong.
 func (o *options) expected() time.Duration {
-	return time.Duration(o.rounds*len(o.servers)*len(o.cases)) * (o.warm + o.time + 100*time.Millisecond)
+	return time.Duration(o.rounds*len(o.servers)*len(o.cases)) * (o.warm + o.time + 150*time.Millisecond)
 }
 
 func run(ctx context.Context, o *options) error {
@@ -159,11 +163,16 @@ func run(ctx context.Context, o *options) error {
 		}
 	}()
 	for _, name := range o.servers {
-		s, err := start(kindOf(name), o)
-		if err != nil {
-			return err
+		for _, frames := range []bool{false, true} {
+			if !o.wants(frames) {
+				continue
+			}
+			s, err := start(kindOf(name), o, frames)
+			if err != nil {
+				return err
+			}
+			servers = append(servers, s)
 		}
-		servers = append(servers, s)
 	}
 	for _, s := range servers {
 		if err := s.ready(ctx); err != nil {
@@ -178,6 +187,9 @@ func run(ctx context.Context, o *options) error {
 			for i := range servers {
 				// Who goes first changes from round to round.
 				s := servers[(i+round)%len(servers)]
+				if s.frames != c.frames {
+					continue
+				}
 				r, err := measure(ctx, o, s, c)
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w%s", s.kind.name, c.title, err, s.said())
@@ -187,16 +199,48 @@ func run(ctx context.Context, o *options) error {
 		}
 		fmt.Fprintf(os.Stderr, "round %d of %d is done\n", round+1, o.rounds)
 	}
-	rows := res.rows(o)
-	if err := writeText(os.Stdout, rows); err != nil {
+	text := res.table(o).text() + "\n" + res.details(o).text()
+	if _, err := os.Stdout.WriteString(text); err != nil {
 		return err
 	}
-	return writeReport(filepath.Join(o.out, "bench.md"), o, rows)
+	return res.write(filepath.Join(o.out, "bench.md"), o)
 }
 
-func measure(ctx context.Context, o *options, s *server, c *benchCase) (*client.Report, error) {
-	l := c.load
-	l.Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), s.port)
-	l.Warm, l.Time, l.Core, l.PID = o.warm, o.time, o.core, s.cmd.Process.Pid
-	return l.Run(ctx)
+// wants says whether a case needs servers of this kind.
+func (o *options) wants(frames bool) bool {
+	for _, name := range o.cases {
+		if caseOf(name).frames == frames {
+			return true
+		}
+	}
+	return false
+}
+
+// report is what swoon bench prints, as far as it is of use here.
+type report struct {
+	Cost      float64 `json:"cost"`
+	ServerCPU float64 `json:"server_cpu"` // seconds a message
+	PerSecond float64 `json:"per_second"`
+	Latency   struct {
+		P99 float64 `json:"p99"` // seconds
+	} `json:"latency"`
+}
+
+func measure(ctx context.Context, o *options, s *server, c *benchCase) (*report, error) {
+	args := append([]string{"bench", "--json", "--core", strconv.Itoa(o.core), "--pid", strconv.Itoa(s.cmd.Process.Pid),
+		"--warm", o.warm.String(), "--duration", o.time.String()}, strings.Fields(c.load)...)
+	cmd := exec.CommandContext(ctx, filepath.Join(o.bin, "swoon"), append(args, fmt.Sprintf("127.0.0.1:%d", s.port))...)
+	out, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			return nil, fmt.Errorf("%s", strings.TrimSpace(string(exit.Stderr)))
+		}
+		return nil, err
+	}
+	r := &report{}
+	if err := json.Unmarshal(out, r); err != nil {
+		return nil, fmt.Errorf("what swoon bench printed cannot be read: %w", err)
+	}
+	return r, nil
 }

@@ -17,8 +17,8 @@ import (
 // kind is one sort of server that can be measured.
 type kind struct {
 	name, title string
-	binary      string
-	args        func(o *options, addr, host, port string) []string
+	binary      string // in -bin; found on the path if build is empty
+	args        func(o *options, port string, frames bool) []string
 	build       string // what makes the binary
 }
 
@@ -26,22 +26,71 @@ var kinds = []kind{
 	swoon("base"),
 	swoon("process"),
 	{
-		name: "bare", title: "bare Go loop, no script", binary: "barego", build: "make bench-build",
-		args: func(_ *options, addr, _, _ string) []string { return []string{"-addr", addr} },
+		name: "bare", title: "bare Go loop, no script", binary: "barego", build: "make bench-build", args: flags,
 	},
 	{
-		name: "gnet", title: "gnet, no script", binary: "gnetecho", build: "make bench-build",
-		args: func(_ *options, addr, _, _ string) []string { return []string{"-addr", addr, "-loops", "1"} },
+		name: "gnet", title: "gnet, no script", binary: "gnetecho", build: "make bench-build", args: flags,
 	},
+	{
+		name: "net", title: "Go net, no script", binary: "gonet", build: "make bench-build", args: flags,
+	},
+	{
+		name: "node", title: "Node", binary: "node",
+		args: func(o *options, port string, frames bool) []string {
+			args := []string{filepath.Join(o.scripts, "echo.js"), port}
+			if frames {
+				args = append(args, "frames")
+			}
+			return args
+		},
+	},
+}
+
+func flags(_ *options, port string, frames bool) []string {
+	return []string{"-addr", "127.0.0.1:" + port, "-frames=" + strconv.FormatBool(frames)}
 }
 
 func swoon(mode string) kind {
 	return kind{
 		name: mode, title: "Swoon, " + mode + " mode", binary: "swoon", build: "make build",
-		args: func(o *options, _, host, port string) []string {
-			return []string{"run", "--mode", mode, "--workers", "1", "--host", host, "--port", port, o.script}
+		args: func(o *options, port string, frames bool) []string {
+			script := "echo.lua"
+			if frames {
+				script = "frames.lua"
+			}
+			return []string{"run", "--mode", mode, "--workers", "1", "--host", "127.0.0.1", "--port", port, filepath.Join(o.scripts, script)}
 		},
 	}
+}
+
+// path is where the binary of k is.
+func (k *kind) path(o *options) (string, error) {
+	if k.build == "" {
+		path, err := exec.LookPath(k.binary)
+		if err != nil {
+			return "", fmt.Errorf("%s is needed for %q: %w", k.binary, k.name, err)
+		}
+		return path, nil
+	}
+	path := filepath.Join(o.bin, k.binary)
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%s is needed for %q: build it by `%s` (%w)", path, k.name, k.build, err)
+	}
+	return path, nil
+}
+
+// present are the servers that are measured unless others are asked for: all but
+// those that are not on this machine.
+func present() (names []string) {
+	for _, k := range kinds {
+		if k.build == "" {
+			if _, err := exec.LookPath(k.binary); err != nil {
+				continue
+			}
+		}
+		names = append(names, k.name)
+	}
+	return names
 }
 
 func kindOf(name string) *kind {
@@ -62,27 +111,27 @@ func serverNames() (names []string) {
 
 // server is a child process that listens.
 type server struct {
-	kind *kind
-	cmd  *exec.Cmd
-	port uint16
-	out  tail
-	gone chan struct{} // closed when the process has ended
+	kind   *kind
+	frames bool
+	cmd    *exec.Cmd
+	port   uint16
+	out    tail
+	gone   chan struct{} // closed when the process has ended
 }
 
 // start runs a server of kind k on the core of the load. Only the main
 // goroutine may call it, see init.
-func start(k *kind, o *options) (*server, error) {
-	binary := filepath.Join(o.bin, k.binary)
-	if _, err := os.Stat(binary); err != nil {
-		return nil, fmt.Errorf("%s is needed for %q: build it by `%s` (%w)", binary, k.name, k.build, err)
+func start(k *kind, o *options, frames bool) (*server, error) {
+	binary, err := k.path(o)
+	if err != nil {
+		return nil, err
 	}
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	s := &server{kind: k, port: port, gone: make(chan struct{})}
-	number := strconv.Itoa(int(port))
-	args := append([]string{"-c", strconv.Itoa(o.core), binary}, k.args(o, "127.0.0.1:"+number, "127.0.0.1", number)...)
+	s := &server{kind: k, frames: frames, port: port, gone: make(chan struct{})}
+	args := append([]string{"-c", strconv.Itoa(o.core), binary}, k.args(o, strconv.Itoa(int(port)), frames)...)
 	// taskset becomes the server: the process id stays.
 	s.cmd = exec.Command("taskset", args...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,62 +13,26 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"swoon-bench/client"
 )
 
 // results holds every round of every pair of case and server.
-type results map[[2]string][]*client.Report
+type results map[[2]string][]*report
 
 func newResults() results { return results{} }
 
-func (r results) add(caseName, server string, report *client.Report) {
+func (r results) add(caseName, server string, one *report) {
 	key := [2]string{caseName, server}
-	r[key] = append(r[key], report)
+	r[key] = append(r[key], one)
 }
 
-// row is one line of the table: the medians over all rounds.
-type row struct {
-	caseTitle, server string
-	cost, low, high   float64 // and the least and greatest cost of a round
-	toBare, toGnet    float64 // 0: not measured
-	micros            float64 // server CPU per message, as the clock has it
-	perSecond         float64
-	p99               time.Duration
+// of is the median of a figure of a pair, 0 when it was not measured.
+func (r results) of(caseName, server string, figure func(*report) float64) float64 {
+	return median(over(r[[2]string{caseName, server}], figure))
 }
 
-func (r results) rows(o *options) (rows []row) {
-	for _, c := range o.cases {
-		for _, s := range o.servers {
-			reports := r[[2]string{c, s}]
-			costs := over(reports, (*client.Report).Cost)
-			rows = append(rows, row{
-				caseTitle: caseOf(c).title,
-				server:    kindOf(s).title,
-				cost:      median(costs),
-				low:       slices.Min(costs),
-				high:      slices.Max(costs),
-				toBare:    ratio(median(costs), r.cost(c, "bare")),
-				toGnet:    ratio(median(costs), r.cost(c, "gnet")),
-				micros: median(over(reports, func(r *client.Report) float64 {
-					return float64(r.CPU.Microseconds()) / float64(r.Messages)
-				})),
-				perSecond: median(over(reports, (*client.Report).PerSecond)),
-				p99: time.Duration(median(over(reports, func(r *client.Report) float64 {
-					return float64(r.Delay(0.99))
-				}))),
-			})
-		}
-	}
-	return rows
-}
+func cost(r *report) float64 { return r.Cost }
 
-// cost is the median cost of a pair, 0 when it was not measured.
-func (r results) cost(caseName, server string) float64 {
-	return median(over(r[[2]string{caseName, server}], (*client.Report).Cost))
-}
-
-func over(reports []*client.Report, figure func(*client.Report) float64) []float64 {
+func over(reports []*report, figure func(*report) float64) []float64 {
 	out := make([]float64, len(reports))
 	for i, r := range reports {
 		out[i] = figure(r)
@@ -93,19 +56,95 @@ func ratio(a, b float64) float64 {
 	return a / b
 }
 
-var columns = []string{"case", "server", "cost", "least..most", "/ bare", "/ gnet", "us/msg", "msgs/s", "p99 us"}
+// grid is a table: the first row names the columns.
+type grid [][]string
 
-func (r *row) cells() []string {
-	times := func(v float64) string {
-		if v == 0 {
-			return "-"
+func (g grid) text() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, row := range g {
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	w.Flush()
+	return b.String()
+}
+
+func (g grid) markdown() string {
+	var b strings.Builder
+	for i, row := range g {
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
+		if i == 0 {
+			fmt.Fprintf(&b, "|---%s|\n", strings.Repeat("|---", len(row)-1))
 		}
-		return fmt.Sprintf("%.2f", v)
 	}
-	return []string{
-		r.caseTitle, r.server, fmt.Sprintf("%.3f", r.cost), fmt.Sprintf("%.3f..%.3f", r.low, r.high),
-		times(r.toBare), times(r.toGnet), fmt.Sprintf("%.2f", r.micros), thousands(r.perSecond), thousands(float64(r.p99.Microseconds())),
+	return b.String()
+}
+
+// table is the costs: a row for each server, a column for each case. Behind
+// each is its ratio to gnet's, or to the bare loop's where gnet is not measured.
+func (r results) table(o *options) grid {
+	head := []string{"server"}
+	for _, c := range o.cases {
+		head = append(head, caseOf(c).title)
 	}
+	beside := ""
+	for _, name := range []string{"bare", "gnet"} {
+		if slices.Contains(o.servers, name) {
+			beside = name
+		}
+	}
+	if beside != "" {
+		head[0] += " (times " + beside + ")"
+	}
+	g := grid{head}
+	for _, s := range o.servers {
+		row := []string{kindOf(s).title}
+		for _, c := range o.cases {
+			cell := fmt.Sprintf("%.3f", r.of(c, s, cost))
+			if other := r.of(c, beside, cost); other > 0 {
+				cell += fmt.Sprintf(" (%.2f)", r.of(c, s, cost)/other)
+			}
+			row = append(row, cell)
+		}
+		g = append(g, row)
+	}
+	for _, mode := range []string{"base", "process"} {
+		if !slices.Contains(o.servers, mode) {
+			continue
+		}
+		row := []string{"goal, " + mode + " mode"}
+		for _, name := range o.cases {
+			goal := caseOf(name).base
+			if mode == "process" {
+				goal = caseOf(name).process
+			}
+			if goal == 0 {
+				row = append(row, "-")
+			} else {
+				row = append(row, fmt.Sprintf("%.2f", goal))
+			}
+		}
+		g = append(g, row)
+	}
+	return g
+}
+
+// details is all that was measured: a row for each pair.
+func (r results) details(o *options) grid {
+	g := grid{{"case", "server", "cost", "least..most", "us/msg", "msgs/s", "p99 us"}}
+	for _, c := range o.cases {
+		for _, s := range o.servers {
+			costs := over(r[[2]string{c, s}], cost)
+			g = append(g, []string{
+				caseOf(c).title, kindOf(s).title, fmt.Sprintf("%.3f", median(costs)),
+				fmt.Sprintf("%.3f..%.3f", slices.Min(costs), slices.Max(costs)),
+				fmt.Sprintf("%.2f", r.of(c, s, func(r *report) float64 { return r.ServerCPU * 1e6 })),
+				thousands(r.of(c, s, func(r *report) float64 { return r.PerSecond })),
+				thousands(r.of(c, s, func(r *report) float64 { return r.Latency.P99 * 1e6 })),
+			})
+		}
+	}
+	return g
 }
 
 // thousands writes v without its fraction, in groups of three digits.
@@ -117,25 +156,13 @@ func thousands(v float64) string {
 	return s
 }
 
-func writeText(w io.Writer, rows []row) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, strings.Join(columns, "\t"))
-	for _, r := range rows {
-		fmt.Fprintln(tw, strings.Join(r.cells(), "\t"))
-	}
-	return tw.Flush()
-}
-
-// writeReport writes the same as markdown, with what is needed to read it later.
-func writeReport(path string, o *options, rows []row) error {
+// write writes both as markdown, with what is needed to read them later.
+func (r results) write(path string, o *options) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# What an echoed message costs\n\n")
-	fmt.Fprintf(&b, "Cost is CPU time of the server per message (where each connection lasts for one message: per connection), in units of one bare 64-byte loopback send and receive made at the same time. Medians of %d rounds of %s; server and load on one core, one worker or loop each; Swoon with default settings and a Lua callback, the others without a script.\n\n", o.rounds, o.time)
-	fmt.Fprintf(&b, "%s; %s; Linux %s; %s\n\n", time.Now().UTC().Format(time.DateOnly), processor(), kernel(), runtime.Version())
-	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(columns, " | "), "---|---|"+strings.Repeat("---:|", len(columns)-2))
-	for _, r := range rows {
-		fmt.Fprintf(&b, "| %s |\n", strings.Join(r.cells(), " | "))
-	}
+	fmt.Fprintf(&b, "Cost is CPU time of the server per message (where each connection lasts for one message: per connection), in units of one bare 64-byte loopback send and receive made at the same time. Medians of %d rounds of %s; server and load on one core, one worker or loop each; Swoon with default settings and a Lua callback.\n\n", o.rounds, o.time)
+	fmt.Fprintf(&b, "%s; %s; Linux %s; %s\n\n%s\n%s", time.Now().UTC().Format(time.DateOnly), processor(), kernel(), runtime.Version(),
+		r.table(o).markdown(), r.details(o).markdown())
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}

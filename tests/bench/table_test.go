@@ -1,14 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"swoon-bench/client"
 )
 
 func TestMedian(t *testing.T) {
@@ -36,33 +32,29 @@ func TestTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	res := newResults()
-	for _, us := range []time.Duration{2, 40, 1} {
-		report := client.Report{Messages: 1000, Time: time.Second, CPU: us * time.Millisecond, Unit: time.Microsecond}
-		res.add("pipe", "bare", &report)
-		double := report
-		double.CPU *= 2
+	for _, cost := range []float64{2, 40, 1} {
+		one := &report{Cost: cost, ServerCPU: cost * 1e-6, PerSecond: 1000}
+		res.add("pipe", "bare", one)
+		double := *one
+		double.Cost *= 2
 		res.add("pipe", "base", &double)
 	}
-	rows := res.rows(o)
-	var text bytes.Buffer
-	if err := writeText(&text, rows); err != nil {
-		t.Fatal(err)
-	}
+	text := res.table(o).text() + res.details(o).text()
 	path := filepath.Join(t.TempDir(), "deep", "bench.md")
-	if err := writeReport(path, o, rows); err != nil {
+	if err := res.write(path, o); err != nil {
 		t.Fatal(err)
 	}
 	report, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"Swoon, base mode", "4.000", "2.000..80.000", "2.00", "1,000"} {
-		if !strings.Contains(text.String(), part) || !strings.Contains(string(report), part) {
-			t.Errorf("%q is missing in\n%s\n%s", part, text.String(), report)
+	for _, part := range []string{"server (times bare)", "4.000 (2.00)", "2.000 (1.00)", "goal, base mode", "0.15", "Swoon, base mode", "2.000..80.000", "1,000"} {
+		if !strings.Contains(text, part) || !strings.Contains(string(report), part) {
+			t.Errorf("%q is missing in\n%s\n%s", part, text, report)
 		}
 	}
-	if len(rows) != 2 || rows[0].toBare != 2 || rows[0].toGnet != 0 || rows[1].toBare != 1 {
-		t.Errorf("ratios are wrong: %+v", rows)
+	if strings.Contains(text, "goal, process") {
+		t.Errorf("what is not measured has a goal:\n%s", text)
 	}
 }
 
@@ -75,7 +67,7 @@ func TestWrongCommandLines(t *testing.T) {
 }
 
 func TestMissingBinarySaysHowToBuild(t *testing.T) {
-	_, err := start(kindOf("base"), &options{bin: t.TempDir()})
+	_, err := start(kindOf("base"), &options{bin: t.TempDir()}, false)
 	if err == nil || !strings.Contains(err.Error(), "make build") {
 		t.Errorf("a missing binary gives %v", err)
 	}

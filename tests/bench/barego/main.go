@@ -5,6 +5,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"flag"
 	"fmt"
 	"net/netip"
@@ -17,14 +18,15 @@ import (
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:9600", "IPv4 address and port to listen on")
+	frames := flag.Bool("frames", false, "messages have their length in front, four bytes of it")
 	flag.Parse()
-	if err := run(*addr); err != nil {
+	if err := run(*addr, *frames); err != nil {
 		fmt.Fprintln(os.Stderr, "barego:", err)
 		os.Exit(1)
 	}
 }
 
-func run(addr string) error {
+func run(addr string, frames bool) error {
 	ap, err := netip.ParseAddrPort(addr)
 	if err != nil {
 		return err
@@ -33,6 +35,7 @@ func run(addr string) error {
 	if err != nil {
 		return fmt.Errorf("listen %s: %w", addr, err)
 	}
+	e.frames = frames
 	return e.serve()
 }
 
@@ -42,6 +45,10 @@ type echo struct {
 	listener int
 	buf      []byte
 	rest     map[int][]byte // by descriptor: what a slow peer has yet to take
+
+	frames bool
+	begun  map[int][]byte // by descriptor: the beginning of a message
+	out    []byte
 }
 
 func listen(addr netip.AddrPort) (*echo, error) {
@@ -65,7 +72,7 @@ func listen(addr netip.AddrPort) (*echo, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &echo{poll: poll, listener: fd, buf: make([]byte, 64<<10), rest: map[int][]byte{}}, poll.Add(fd, unix.EPOLLIN)
+	return &echo{poll: poll, listener: fd, buf: make([]byte, 64<<10), rest: map[int][]byte{}, begun: map[int][]byte{}}, poll.Add(fd, unix.EPOLLIN)
 }
 
 func (e *echo) serve() error {
@@ -114,7 +121,15 @@ func (e *echo) readable(fd int) {
 		if sock.TryLater(errno) {
 			return
 		}
-		if errno != 0 || n == 0 || !e.write(fd, e.buf[:n]) {
+		if errno != 0 || n == 0 {
+			e.close(fd)
+			return
+		}
+		out := e.buf[:n]
+		if e.frames {
+			out = e.cut(fd, out)
+		}
+		if len(out) > 0 && !e.write(fd, out) {
 			e.close(fd)
 			return
 		}
@@ -124,6 +139,27 @@ func (e *echo) readable(fd int) {
 			return
 		}
 	}
+}
+
+// cut copies what is whole of in, message by message, and keeps the rest.
+func (e *echo) cut(fd int, in []byte) []byte {
+	if begun := e.begun[fd]; len(begun) > 0 {
+		in = append(begun, in...)
+		delete(e.begun, fd)
+	}
+	e.out = e.out[:0]
+	for len(in) >= 4 {
+		end := 4 + int(binary.BigEndian.Uint32(in))
+		if end > len(in) {
+			break
+		}
+		e.out = append(e.out, in[:end]...)
+		in = in[end:]
+	}
+	if len(in) > 0 {
+		e.begun[fd] = append([]byte(nil), in...)
+	}
+	return e.out
 }
 
 // write sends b. What the peer does not take is kept, and until it is gone
@@ -157,5 +193,6 @@ func (e *echo) writable(fd int) {
 
 func (e *echo) close(fd int) {
 	delete(e.rest, fd)
+	delete(e.begun, fd)
 	unix.Close(fd)
 }

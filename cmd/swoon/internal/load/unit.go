@@ -1,4 +1,4 @@
-package client
+package load
 
 import (
 	"fmt"
@@ -6,19 +6,17 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"swoon-bench/sock"
 )
 
-// ProcessCPU returns the time that process pid has run so far, in nanoseconds
+// processCPU returns the time that process pid has run so far, in nanoseconds
 // where times(2) counts ticks. It reads the process's own CPU clock: unlike the
 // sum over /proc/PID/task it keeps the time of threads that have ended, and
 // counts one that is running up to now.
-func ProcessCPU(pid int) (time.Duration, error) {
+func processCPU(pid int) (time.Duration, error) {
 	const perProcess = 2 // the kind of clock, below the inverted process id
 	var ts unix.Timespec
 	if err := unix.ClockGettime(int32(^pid<<3|perProcess), &ts); err != nil {
-		return 0, fmt.Errorf("CPU clock of process %d: %w", pid, err)
+		return 0, fmt.Errorf("pid: the CPU clock of process %d: %w", pid, err)
 	}
 	return time.Duration(ts.Nano()), nil
 }
@@ -95,7 +93,7 @@ func threadCPU() time.Duration {
 // slice makes a few pairs when they are due; count says whether to keep what
 // they took.
 func (u *unit) slice(now int64, count bool) {
-	if now < u.next {
+	if u == nil || now < u.next {
 		return
 	}
 	u.next = now + sliceEvery
@@ -111,20 +109,32 @@ func (u *unit) slice(now int64, count bool) {
 
 func (u *unit) run(pairs int) bool {
 	for range pairs {
-		if n, errno := sock.Send(u.from, u.buf[:]); errno != 0 || n != len(u.buf) {
+		if n, errno := send(u.from, u.buf[:]); errno != 0 || n != len(u.buf) {
 			return false
 		}
-		if n, errno := sock.Recv(u.to, u.buf[:]); errno != 0 || n != len(u.buf) {
+		if n, errno := recv(u.to, u.buf[:]); errno != 0 || n != len(u.buf) {
 			return false
 		}
 	}
 	return true
 }
 
-// cost is what one pair took.
-func (u *unit) cost() time.Duration {
-	if u.pairs == 0 {
-		return 0
+// usage is the server's CPU time while it is counted. The first thread reads
+// the clock, at the moments between which it counts.
+type usage struct{ from, took time.Duration }
+
+func (u *usage) begin(g *generator) (err error) {
+	if g.unit != nil && g.number == 0 {
+		u.from, err = processCPU(g.PID)
 	}
-	return u.spent / time.Duration(u.pairs)
+	return err
+}
+
+func (u *usage) end(g *generator) error {
+	if g.unit == nil || g.number > 0 || u.from == 0 {
+		return nil
+	}
+	t, err := processCPU(g.PID)
+	u.took = t - u.from
+	return err
 }
