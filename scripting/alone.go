@@ -184,7 +184,7 @@ func (in *Instance) runAlone(L *lua.LState, what string) bool {
 // declaresNow says whether the top level has declared something of a server so far.
 func (in *Instance) declaresNow() bool {
 	d := in.decl
-	return len(d.values) > 0 || len(d.ports) > 0 || len(d.processes) > 0 || d.created != "" || d.started != "" || len(d.faults) > 0 ||
+	return len(d.values) > 0 || len(d.ports) > 0 || len(d.processes) > 0 || len(d.commands) > 0 || d.created != "" || d.started != "" || len(d.faults) > 0 ||
 		d.on != [numEvents]*lua.LFunction{}
 }
 

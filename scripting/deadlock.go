@@ -214,6 +214,9 @@ func (in *Instance) roots(r *vm.Reach) {
 	functions(in.on[:])
 	functions(in.decl.on[:])
 	functions(in.decl.processes)
+	for _, c := range in.decl.commands {
+		r.Add(c.fn)
+	}
 	settings := func(list []given) {
 		for _, g := range list {
 			r.Add(g.value)

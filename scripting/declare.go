@@ -2,6 +2,7 @@ package scripting
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -21,7 +22,8 @@ type declaration struct {
 	primary *portDecl         // the server's own port
 	ports   []*portDecl       // added by listen
 
-	processes []*lua.LFunction // added by addProcess
+	processes []*lua.LFunction   // added by addProcess
+	commands  map[string]command // added by addCommand
 	faults    []string
 }
 
@@ -192,6 +194,9 @@ func (in *Instance) sameAs(control *Instance) *vm.Error {
 	}
 	if a, b := len(in.decl.processes), len(control.decl.processes); a != b {
 		diff = append(diff, fmt.Sprintf("processes: %d -> %d", b, a))
+	}
+	if a, b := in.commandNames(), control.commandNames(); !slices.Equal(a, b) {
+		diff = append(diff, fmt.Sprintf("commands: %s -> %s", strings.Join(b, " "), strings.Join(a, " ")))
 	}
 	if len(diff) == 0 {
 		return nil

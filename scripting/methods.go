@@ -41,6 +41,8 @@ var serverMethods = []method{
 	{"deadTasks", []Param{{"action", "string?"}, {"id", "number?"}}, "The tasks that failed for good, as a list; or requeue or drop them, all or one.", (*Instance).doDeadTasks},
 	{"finish", []Param{{"data", "any"}}, "In onTask: send a result to onFinish before the callback returns.", (*Instance).doFinish},
 	{"addProcess", []Param{{"fn", "function"}}, "Run fn(server, worker_id) in a VM and on a loop of its own, again whenever it ends. At the top level only; returns its number, from 0.", (*Instance).doAddProcess},
+	{"addCommand", []Param{{"name", "string"}, {"types", "number"}, {"fn", "function"}}, "Declare a command: fn(server, data) may be run by server:command where types says, a sum of swoole.SERVER_COMMAND_ constants. At the top level only.", (*Instance).doAddCommand},
+	{"command", []Param{{"name", "string"}, {"process_id", "number"}, {"process_type", "number"}, {"data", "any"}, {"timeout", "any"}}, "Run a command in the VM of a worker, of a task worker (counted from 0), of the master or manager (the control VM), and wait for what it returns, timeout (none) in seconds.", (*Instance).doCommand},
 	{"sendMessage", []Param{{"message", "any"}, {"dst_worker_id", "number"}}, "Send plain data to the onPipeMessage of a worker or task worker.", (*Instance).doSendMessage},
 	{"tick", []Param{{"ms", "any"}, {"callback", "any"}, {"...", "any"}}, "Call callback(id, ...) every ms milliseconds.", (*Instance).doTick},
 	{"after", []Param{{"ms", "any"}, {"callback", "any"}, {"...", "any"}}, "Call callback(...) once, after ms milliseconds.", (*Instance).doAfter},

@@ -13,7 +13,6 @@ type Reference struct {
 	Types     []*Type // objects of the server
 	Callbacks []Func
 	Settings  []SettingDoc
-	Later     []string // methods of the server that are not in this version
 }
 
 // Reflected is an object with fields that each have a doc.
@@ -32,7 +31,7 @@ type SettingDoc struct{ Name, Default, Doc string }
 
 // NewReference describes the server and these modules.
 func NewReference(modules []Module) Reference {
-	r := Reference{Modules: modules, Types: []*Type{portType, taskType}, Later: laterMethods}
+	r := Reference{Modules: modules, Types: []*Type{portType, taskType}}
 	r.Server = Reflected{
 		Doc:     "The server, a global variable. A method that fails answers false, the name of a reason and a message; wrong arguments raise an error.",
 		Aliases: methodAliases, Fields: serverFields,
@@ -77,7 +76,7 @@ var methodReturns = map[string]string{
 	"getWorkerPid": "number", "getMasterPid": "number", "getManagerPid": "number",
 	"taskwait": "any, string?, string?", "taskWaitMulti": "table, table?", "taskCo": "table, table?",
 	"task_after": "number|false, string?, string?", "deadTasks": "table|number|false, string?, string?, number?",
-	"sendMessage": done, "addProcess": "number", "defer": "boolean", "stop": done, "bind": done, "getWorkerStatus": "number|false, string?, string?",
+	"sendMessage": done, "addProcess": "number", "addCommand": "boolean", "command": "any, string?, string?", "defer": "boolean", "stop": done, "bind": done, "getWorkerStatus": "number|false, string?, string?",
 	"addtimer": done, "deltimer": done, "getCallback": "function?", "getSocket": "boolean, string, string",
 }
 

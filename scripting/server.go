@@ -36,9 +36,6 @@ var methodAliases = map[string]string{
 	"addlistener": "listen", "exist": "exists", "connection_info": "getClientInfo", "connection_list": "getClientList",
 }
 
-// laterMethods are on the API page, and not in this version.
-var laterMethods = strings.Fields(`addCommand command`)
-
 func newServerObject(in *Instance) *serverObject {
 	L := in.vm.State()
 	so := &serverObject{in: in, builtin: map[string]bool{}}
@@ -156,11 +153,6 @@ func (so *serverObject) index(L *lua.LState) int {
 		L.Push(f(L))
 		return 1
 	}
-	for _, later := range laterMethods {
-		if name == later {
-			vm.Raise(L, "server.%s is not in this version", name)
-		}
-	}
 	if hint := so.nearMethod(name); hint != "" {
 		vm.Raise(L, "server has no '%s' (did you mean '%s'?)", name, hint)
 	}
@@ -203,6 +195,13 @@ func (so *serverObject) fail(L *lua.LState, err error) int {
 	L.Push(lua.LString(e.Name))
 	L.Push(lua.LString(e.Text))
 	return 3
+}
+
+// failNil is fail for a method of which false could be an answer.
+func (so *serverObject) failNil(L *lua.LState, err error) int {
+	n := so.fail(L, err)
+	L.Replace(-n, lua.LNil)
+	return n
 }
 
 // session finds the session named by argument n of the running function.

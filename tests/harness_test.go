@@ -19,7 +19,7 @@ import (
 // A story runs the built binary as a user does and talks to it over sockets.
 
 // patience is how long a condition may take to come true on a busy machine.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // built are the two binaries, made once: the shipped one and the same under the
 // race detector.

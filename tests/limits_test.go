@@ -111,7 +111,7 @@ function onReceive(server, fd, reactor_id, data)
 end
 function onClose(server, fd, reactor_id, reason) print("close " .. fd .. " " .. reason) end
 function onError(server, event, err)
-  for i = 1, 300000 do end -- it has time of its own
+  for i = 1, 30000 do end -- it has time of its own
   print("onError " .. event .. " " .. tostring(err.line))
 end`
 

@@ -103,7 +103,12 @@ local co = require "co"
 gate = false
 function onTask(server, id, src, data)
   if type(data) ~= "table" then return data end
-  if data.sleep then co.sleep(data.sleep) return "slept" end
+  if data.hold then
+    local open = io.open(data.hold)
+    while not open do co.sleep(0.01) open = io.open(data.hold) end
+    open:close()
+    return "held"
+  end
   if data.where then return server.worker_id .. " " .. id end
   if data.fail then error("task " .. data.fail) end
   if data.fn then return { a = { print } } end
@@ -173,11 +178,13 @@ function onError(server, event, err) print("error " .. event .. " " .. err.messa
 		c.ask(`return finished.result ~= finished.result`, "true")
 
 		// a full queue: both task workers are busy, three wait
-		c.ask(`for i = 0, 1 do assert(server:task({ sleep = 0.3 }, i)) end`, "")
+		gate := filepath.Join(t.TempDir(), "gate")
+		c.ask(fmt.Sprintf(`for i = 0, 1 do assert(server:task({ hold = %q }, i)) end`, gate), "")
 		c.until(`server:stats().task_queue_num == 0`)
 		c.ask(`local t = {} for i = 1, 4 do t[i] = tostring((server:task("q" .. i))) end return table.concat(t, " ")`, "17 18 19 false")
 		c.ask(`return server:task("one more")`, "false|queue_full|the task queue is full (task_queue_size)")
 		c.ask(`return server:getLastError(), server:stats().task_queue_num, server:stats().tasking_num, server:stats().task_idle_worker_num`, "506|3|5|0")
+		save(t, gate, "")
 		sv.Out.wait(t, "finish 19 q3\n")
 		c.until(`server:stats().tasking_num == 0`)
 		c.ask(`return server:task("room again")`, "20")

@@ -171,10 +171,6 @@ func serverPage(r scripting.Reference) string {
 	for _, t := range r.Types {
 		b.object(t)
 	}
-	if len(r.Later) > 0 {
-		b.line("")
-		b.line("Not in this version: `%s`.", strings.Join(r.Later, "`, `"))
-	}
 	return b.String()
 }
 

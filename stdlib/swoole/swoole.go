@@ -52,6 +52,9 @@ var Module = scripting.Module{
 	Types: []*scripting.Type{client.SwooleType, tableType, atomicType, atomicLongType, lockType},
 	Values: map[string]lua.LValue{
 		"BASE": lua.LNumber(1), "PROCESS": lua.LNumber(2),
+		"SERVER_COMMAND_MASTER": lua.LNumber(scripting.CommandMaster), "SERVER_COMMAND_MANAGER": lua.LNumber(scripting.CommandManager),
+		"SERVER_COMMAND_REACTOR_THREAD": lua.LNumber(scripting.CommandReactorThread), "SERVER_COMMAND_EVENT_WORKER": lua.LNumber(scripting.CommandEventWorker),
+		"SERVER_COMMAND_WORKER": lua.LNumber(scripting.CommandEventWorker), "SERVER_COMMAND_TASK_WORKER": lua.LNumber(scripting.CommandTaskWorker),
 		"TYPE_INT": lua.LNumber(table.Int), "TYPE_FLOAT": lua.LNumber(table.Float), "TYPE_STRING": lua.LNumber(table.String),
 		"MUTEX": lua.LNumber(mutex), "RWLOCK": lua.LNumber(rwlock), "SPINLOCK": lua.LNumber(spinlock),
 		"LOCK_SH": lua.LNumber(lockSH), "LOCK_EX": lua.LNumber(lockEX), "LOCK_NB": lua.LNumber(lockNB),
