@@ -306,25 +306,77 @@ Result: Task 0's result
 	})
 }
 
-// Two tasks of the same server run at one time, while the worker answers.
-func TestTaskServerScriptRunsSeveralAtOnce(t *testing.T) {
-	t.Parallel()
+// Three clients at once and two task workers: for each client the lines of the
+// tutorial, in their order; two tasks run at one time while the worker answers,
+// and the third begins when one of them has ended.
+func TestTaskServerScriptWithThreeClients(t *testing.T) {
 	path, err := filepath.Abs("../scripts/task_server.lua")
 	if err != nil {
 		t.Fatal(err)
 	}
-	sv := serveFile(t, setup{mode: "base", workers: 1, args: []string{"100", "0.05"}}, path)
-	c := sv.dial(t)
-	c.say("one")
-	sv.Out.wait(t, "This Task 0 ")
-	c.say("two")
-	sv.Out.wait(t, "Task 0 Handle 1 times")
-	sv.Out.wait(t, "Task 1 Handle 1 times")
-	if strings.Contains(sv.Out.String(), "finish") {
-		t.Errorf("one after the other:\n%s", sv.Out)
+	for _, s := range []setup{{mode: "base", workers: 1}, {mode: "process", workers: 3, race: true}} {
+		s.flags, s.args = []string{"--set", "task_worker_num=2"}, []string{"2", "0.2"}
+		sv := serveFile(t, s, path)
+		clients := []*client{sv.dial(t), sv.dial(t), sv.dial(t)}
+		for i, c := range clients {
+			c.say(fmt.Sprintf("text %d", i+1))
+		}
+		var tasks []string
+		for i, c := range clients {
+			c.take(len("Data in Task "))
+			id := c.take(1)
+			tasks = append(tasks, id)
+			sv.Out.wait(t, "Result: Task "+id+"'s result\n")
+			c.Close()
+			sv.Out.waitCount(t, "Client Close.\n", i+1)
+		}
+		out := sv.Out.String()
+		if n := strings.Count(out, "Continue Handle Worker\n"); n != 3 {
+			t.Errorf("the workers went on %d times", n)
+		}
+		if n := strings.Count(out, "\n"); n != 1+3*10 {
+			t.Errorf("%d lines", n)
+		}
+		for i, id := range tasks {
+			fd := strconv.Itoa(i + 1)
+			at := -1
+			for _, line := range []string{
+				" onStart\n",
+				"\n" + fd + "Client Connect.\n",
+				"\nGet Message From Client " + fd + ":text " + fd + "\n",
+				"\nThis Task " + id + " from Worker ",
+				"\nData: {\"fd\":" + fd + "}\n",
+				"\nTask " + id + " Handle 0 times...\n",
+				"\nTask " + id + " Handle 1 times...\n",
+				"\nTask " + id + " finish\n",
+				"\nResult: Task " + id + "'s result\n",
+			} {
+				next := strings.Index(out, line)
+				if next <= at || strings.Count(out, line) != 1 {
+					t.Errorf("client %s: %q is not there once, behind the line before it", fd, line)
+				}
+				at = next
+			}
+		}
+		running := 0
+		for line := range strings.Lines(out) {
+			switch {
+			case strings.HasPrefix(line, "This Task "):
+				running++
+			case strings.HasSuffix(line, " Handle 1 times...\n"):
+				running--
+			}
+			if running > 2 {
+				t.Errorf("%d tasks run on two task workers", running)
+			}
+		}
+		if t.Failed() {
+			t.Fatalf("%s", out)
+		}
+		if first := strings.Index(out, " Handle 1 times"); strings.Count(out[:first], "This Task ") != 2 {
+			t.Errorf("two tasks did not run at one time:\n%s", out)
+		}
 	}
-	sv.Out.wait(t, "Result: Task 0's result\n")
-	sv.Out.wait(t, "Result: Task 1's result\n")
 }
 
 // Both sides of the tutorial: an interactive client that sends each line, and

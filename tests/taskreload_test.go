@@ -2,6 +2,7 @@ package tests
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,19 +15,30 @@ import (
 // Twenty reloads under a thousand tasks, of which half have a callback of their
 // own, some fail once and some come later: each tells its result exactly once.
 func TestTwentyReloadsUnderAThousandTasks(t *testing.T) {
-	t.Parallel()
-	everyMode(t, func(t *testing.T, s setup) {
-		const total, reloads = 1000, 20
-		text := func(version int) string {
-			return evalScript + fmt.Sprintf(`
+	everyMode(t, func(t *testing.T, s setup) { tasksUnderReloads(t, s, 1000, 20, 3) })
+}
+
+// The same with a hundred thousand tasks, four task workers and fifty reloads.
+func TestSoakTasksUnderReloads(t *testing.T) {
+	if os.Getenv("SWOON_SOAK") == "" {
+		t.Skip("make soak runs this")
+	}
+	for _, mode := range []string{"base", "process"} {
+		t.Run(mode, func(t *testing.T) { tasksUnderReloads(t, setup{mode: mode, workers: 2}, 100_000, 50, 4) })
+	}
+}
+
+func tasksUnderReloads(t *testing.T, s setup, total, reloads, taskWorkers int) {
+	text := func(version int) string {
+		return evalScript + fmt.Sprintf(`
 local version = %d
-server:set{ task_worker_num = 3, task_retry = { times = 5, delay = 0.02 } }
+server:set{ task_worker_num = %d, task_retry = { times = 5, delay = 0.02 } }
 local co = require "co"
 local function done(how, r) print(("done %%d %%s on %%d told on %%d"):format(r.n, how, r.version, version)) end
 function onTask(server, id, src, data)
-  if data.n %% 7 == 0 then co.sleep(0.01) end
+  if data.n %% %d == 0 then co.sleep(0.01) end
   local kept = server:session(1)
-  if data.n %% 50 == 0 and not kept[data.n] then
+  if data.n %% %d == 0 and not kept[data.n] then
     kept[data.n] = true
     error("once", 0)
   end
@@ -45,44 +57,43 @@ function submit(from, to)
     assert(server:task({ n = n }, -1, own, opt))
   end
 end
-`, version)
+`, version, taskWorkers, total/142, total/20)
+	}
+	sv := serve(t, s, text(1))
+	c := sv.dial(t)
+	for i := range reloads {
+		c.say(fmt.Sprintf("submit(%d, %d)\n", i*total/reloads+1, (i+1)*total/reloads))
+		sv.save(t, text(i+2))
+		sv.Log.wait(t, fmt.Sprintf("reloaded generation=%d ", i+2))
+		c.expect("")
+	}
+	sv.Out.waitCount(t, "done ", total)
+	count := map[string]int{}
+	versions := map[string]bool{}
+	for line := range strings.Lines(sv.Out.String()) {
+		f := strings.Fields(line)
+		if f[0] != "done" || len(f) != 8 {
+			t.Errorf("%s", line)
+			continue
 		}
-		sv := serve(t, s, text(1))
-		c := sv.dial(t)
-		for i := range reloads {
-			c.say(fmt.Sprintf("submit(%d, %d)\n", i*total/reloads+1, (i+1)*total/reloads))
-			sv.save(t, text(i+2))
-			sv.Log.wait(t, fmt.Sprintf("reloaded generation=%d ", i+2))
-			c.expect("")
+		count[f[1]]++
+		if n, _ := strconv.Atoi(f[1]); (f[2] == "callback") != (n%2 == 0) {
+			t.Errorf("task %d has told %s", n, f[2])
 		}
-		sv.Out.waitCount(t, "done ", total)
-		count := map[string]int{}
-		versions := map[string]bool{}
-		for line := range strings.Lines(sv.Out.String()) {
-			f := strings.Fields(line)
-			if f[0] != "done" || len(f) != 8 {
-				t.Errorf("%s", line)
-				continue
-			}
-			count[f[1]]++
-			if n, _ := strconv.Atoi(f[1]); (f[2] == "callback") != (n%2 == 0) {
-				t.Errorf("task %d has told %s", n, f[2])
-			}
-			versions[f[4]] = true
+		versions[f[4]] = true
+	}
+	for n := 1; n <= total; n++ {
+		if got := count[fmt.Sprint(n)]; got != 1 {
+			t.Errorf("task %d has told %d results", n, got)
 		}
-		for n := 1; n <= total; n++ {
-			if got := count[fmt.Sprint(n)]; got != 1 {
-				t.Errorf("task %d has told %d results", n, got)
-			}
-		}
-		if len(versions) < reloads/2 {
-			t.Errorf("tasks ran on %d versions only", len(versions))
-		}
-		c.until(`server:stats().tasking_num == 0`)
-		if n := sv.Out.count("done "); n != total {
-			t.Errorf("%d results", n)
-		}
-	})
+	}
+	if len(versions) < reloads/2 {
+		t.Errorf("tasks ran on %d versions only", len(versions))
+	}
+	c.until(`server:stats().tasking_num == 0`)
+	if n := sv.Out.count("done "); n != total {
+		t.Errorf("%d results", n)
+	}
 }
 
 const gateTaskScript = evalScript + `
