@@ -91,7 +91,7 @@ local waiters = {
 
 const stormScript = waiters + `
 local co = require "co"
-server:set{ task_worker_num = 1, task_enable_coroutine = true, task_use_object = false, max_wait_time = 2 }
+server:set{ task_worker_num = 1, task_enable_coroutine = true, task_use_object = false, max_wait_time = 2, max_execution_time = 60 }
 
 local started, right, wrong, cut = 0, 0, 0, 0
 
