@@ -478,14 +478,17 @@ func TestDispatchFunc(t *testing.T) {
 			if rest, err := io.ReadAll(c); err != nil || string(rest) != "0" {
 				t.Errorf("got %q, %v", rest, err)
 			}
+			c.Close()
 			// One that is closed before it has begun is not heard of.
 			m := *e.Limits()
 			m.DispatchFunc = func(*Loop, *Session, DispatchKind, string) int { return DispatchClose }
 			e.SetLimits(m)
 			connected.Store(-1)
-			if rest, err := io.ReadAll(dial(t, addr)); err != nil || len(rest) != 0 {
+			c = dial(t, addr)
+			if rest, err := io.ReadAll(c); err != nil || len(rest) != 0 {
 				t.Errorf("got %q, %v", rest, err)
 			}
+			c.Close()
 			eventually(t, "the session ends", func() bool { return e.Stats(nil).Sessions == 0 })
 			if len(closed) != 0 || connected.Load() != -1 {
 				t.Error("it was heard of")
