@@ -11,7 +11,7 @@ import (
 // worker runs the next one.
 const taskFaultScript = evalScript + `
 local co = require "co"
-server:set{ task_worker_num = 1, task_max_execution_time = 0.3, memory_limit = "300M", task_retry = 0 }
+server:set{ task_worker_num = 1, task_max_execution_time = 0.3, memory_limit = "150M", task_retry = 0 }
 local faults = {}
 function faults.throws() error("thrown on purpose", 0) end
 function faults.throws_nothing() error() end
@@ -93,7 +93,7 @@ func TestTaskComputesPastItsDeadline(t *testing.T) {
 	c.ask(`return server:taskwait("spins_in_pcall", 60, nil, { deadline = 0.4 })`, "false|deadline|the task's deadline passed while it ran")
 	c.ask(`return server:taskwait(7, 60), server:deadTasks()[1].reason`, "7|deadline")
 	got := c.eval(`return server:taskwait("eats_memory", 60)`)
-	if !strings.HasPrefix(got, "false|task_failed|") || !strings.HasSuffix(got, "stopped: the process uses more than 300 MB (memory_limit)") {
+	if !strings.HasPrefix(got, "false|task_failed|") || !strings.HasSuffix(got, "stopped: the process uses more than 150 MB (memory_limit)") {
 		t.Errorf("got %q", got)
 	}
 	c.ask(`return server:taskwait(7, 60), server:deadTasks()[2].data`, "7|eats_memory")
