@@ -28,6 +28,7 @@ func TestMemoryLimit(t *testing.T) {
 				other.say("hello")
 				other.expect("ok")
 			}
+			sv.Log.waitCount(t, "(memory_limit)", 3)
 			if n := sv.Log.count("(memory_limit)"); n != 3 {
 				t.Errorf("stopped %d callbacks, want 3:\n%s", n, sv.Log.tail())
 			}

@@ -143,6 +143,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		for f := range fail {
 			t.Error(f)
 		}
+		sv.Log.waitCount(t, "reload failed, ", reloads/3)
 		if got := sv.Log.count("reload failed, "); got != reloads/3 {
 			t.Errorf("%d failed reloads are logged, want %d", got, reloads/3)
 		}
