@@ -83,7 +83,7 @@ type link struct {
 	in     *scripting.Instance
 	state  linkState
 	dial   dialing
-	begun  bool // the goroutine that dials will tell how it ended
+	told   bool // how connecting has ended is queued
 	sock   *socket.Socket
 	queue  []happening
 	busy   bool // a fiber tells the script
@@ -116,21 +116,34 @@ func (c *Client) begin(limit time.Duration) error {
 		if l.state == linkOver {
 			return
 		}
-		l.begun = true
 		go func() {
 			s, err := target.Dial(l.dial.ctx)
-			ev := happening{ev: evConnect, sock: s}
+			end := happening{ev: evConnect, sock: s}
 			if err != nil {
-				ev = happening{ev: evError, err: err}
+				end = happening{ev: evError, err: err}
 			}
-			l.in.PostOr(func() { l.add(ev) }, func() {
-				if s != nil {
-					s.Close(true)
-				}
-			})
+			l.in.PostOr(func() { l.dialed(end) }, end.drop)
 		}()
 	})
 	return nil
+}
+
+// dialed queues how connecting has ended, once: whoever gives it up need not
+// wait for the dial.
+func (l *link) dialed(end happening) {
+	if l.told {
+		end.drop()
+		return
+	}
+	l.told = true
+	l.add(end)
+}
+
+// drop closes a socket that nobody wants any more.
+func (h happening) drop() {
+	if h.sock != nil {
+		h.sock.Close(true)
+	}
 }
 
 // add queues a happening and has the script told.
@@ -313,9 +326,7 @@ func (l *link) end(reason string, err error, now bool) {
 	switch l.state {
 	case linkConnecting:
 		l.over()
-		if !l.begun { // onWorkerStart has not returned everywhere
-			l.in.WhenLive(func() { l.add(happening{ev: evError, err: socket.ErrClosed}) })
-		}
+		l.in.WhenLive(func() { l.dialed(happening{ev: evError, err: socket.ErrClosed}) })
 	case linkOpen:
 		if err != nil {
 			l.c.failed(err)

@@ -135,6 +135,9 @@ func (s *Socket) Reframe() {
 func (s *Socket) Bytes(in *scripting.Instance, L *lua.LState, what string, timeout time.Duration, least, most int, keep bool) (string, error) {
 	deadline := deadlineOf(timeout)
 	s.Reframe()
+	for more := keep; more && len(s.rest) > 0 && len(s.rest) < most; {
+		more, _ = s.Read() // how it ends is told when nothing is left
+	}
 	for len(s.rest) < least {
 		err := s.more(in, L, what, deadline, func(b []byte, _ syscall.Sockaddr, own bool) { s.Feed(b, own) })
 		if err != nil && (len(s.rest) == 0 || err == scripting.ErrTimeout && least > 1) {
