@@ -1,5 +1,7 @@
 package pool
 
+import "time"
+
 // A pool belongs to its VM. When that is replaced, idle clients are laid aside
 // for the pool of the next generation that has the same key: the address and the
 // options of its clients, or, where a function of the script makes them, what
@@ -40,9 +42,10 @@ func (p *Pool) takeOver() bool {
 	}
 }
 
-// handOver lays an idle client aside, and closes anything else.
+// handOver lays an idle client aside, and closes anything else: also a client
+// that was made after the end, as the successor has made its own.
 func (p *Pool) handOver(e *entry) {
-	if c := clientOf(e); c != nil && p.lay != nil && p.state != closed {
+	if c := clientOf(e); c != nil && p.lay != nil && p.state != closed && e.made.Before(p.retiredAt) {
 		delete(p.all, e.object)
 		if p.lay.Put(p.key, c, e.made) {
 			p.count.handedOver++
@@ -57,7 +60,7 @@ func (p *Pool) handOver(e *entry) {
 // Retire hands the idle clients over when the VM is replaced; what is lent
 // follows when it is given back.
 func (p *Pool) Retire(string) {
-	p.retired = true
+	p.retired, p.retiredAt = true, time.Now()
 	p.stopAlarms()
 	if p.in.Stopping() {
 		p.clear()

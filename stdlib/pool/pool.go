@@ -95,12 +95,13 @@ var Type = &scripting.Type{
 
 // Pool is one pool of one VM. Everything belongs to the baton holder.
 type Pool struct {
-	in      *scripting.Instance
-	object  *lua.LUserData
-	cfg     config
-	lay     *client.Depot // where they are handed over; nil: they are not
-	retired bool          // the VM has been replaced
-	key     string        // under which its clients are handed over; "": they are not
+	in        *scripting.Instance
+	object    *lua.LUserData
+	cfg       config
+	lay       *client.Depot // where they are handed over; nil: they are not
+	retired   bool          // the VM has been replaced, at retiredAt
+	retiredAt time.Time
+	key       string // under which its clients are handed over; "": they are not
 
 	all      map[lua.LValue]*entry // by object
 	idle     []*entry              // what was given back last is at the end
