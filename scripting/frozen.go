@@ -33,7 +33,7 @@ func Freeze(v lua.LValue, keep bool) (lua.LValue, *PlainError) {
 		}
 		return v, nil
 	}
-	c := copier{keep: keep}
+	c := copier{keep: keep, passing: !keep}
 	p, err := c.out(v, 0)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,7 @@ package scripting
 
 import (
 	"fmt"
-	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,20 +41,39 @@ func (e *plainError) Refuse(root, verb, where string) string {
 // PlainError says which part of a value is no plain data.
 type PlainError = plainError
 
-// toPlain copies v out of its VM.
+// toPlain copies v out of its VM, on its way to another.
 func toPlain(v lua.LValue) (any, *plainError) {
+	c := copier{passing: true}
+	return c.out(v, 0)
+}
+
+// holdPlain copies v out of its VM, to stay outside.
+func holdPlain(v lua.LValue) (any, *plainError) {
 	var c copier
 	return c.out(v, 0)
 }
 
 // copier copies one value out of its VM.
 type copier struct {
-	above []*lua.LTable // the tables that lead to where it is
-	keep  bool          // the copy is kept: a part of a long string must not hold all of it
+	above   []*lua.LTable // the tables that lead to where it is
+	keep    bool          // the copy is kept: a part of a long string must not hold all of it
+	passing bool          // the copy is soon gone: it may hold memory of the VM
 }
 
-func (c *copier) text(s lua.LString) string {
-	if c.keep {
+// number is a number outside of its VM.
+func (c *copier) number(v lua.LValue, n lua.LNumber) any {
+	if c.passing {
+		return vm.Plain(v)
+	}
+	return float64(n)
+}
+
+// text is a string outside of its VM.
+func (c *copier) text(v lua.LValue, s lua.LString) any {
+	switch {
+	case c.passing:
+		return vm.Plain(v)
+	case c.keep:
 		return strings.Clone(string(s))
 	}
 	return string(s)
@@ -67,9 +86,9 @@ func (c *copier) out(v lua.LValue, depth int) (any, *plainError) {
 	case lua.LBool:
 		return bool(x), nil
 	case lua.LNumber:
-		return float64(x), nil
+		return c.number(v, x), nil
 	case lua.LString:
-		return c.text(x), nil
+		return c.text(v, x), nil
 	case *lua.LTable:
 		for _, t := range c.above {
 			if t == x {
@@ -99,47 +118,50 @@ func (c *copier) out(v lua.LValue, depth int) (any, *plainError) {
 
 func (c *copier) table(t *lua.LTable, depth int) (*plainTable, *plainError) {
 	out := &plainTable{mark: MarkOf(t)}
-	n := t.Len()
+	list, others := vm.Shape(t) // nothing touches t meanwhile
+	n := len(list)
+	for n > 0 && list[n-1] == lua.LNil {
+		n--
+	}
 	if n > 0 {
 		out.list = make([]any, n)
 	}
-	for i := 1; i <= n; i++ {
-		v, err := c.out(t.RawGetInt(i), depth+1)
+	for i, e := range list[:n] {
+		v, err := c.out(e, depth+1)
 		if err != nil {
-			err.path = "[" + strconv.Itoa(i) + "]" + err.path
+			err.path = "[" + strconv.Itoa(i+1) + "]" + err.path
 			return nil, err
 		}
-		out.list[i-1] = v
+		out.list[i] = v
 	}
-	var bad *plainError
-	vm.Each(t, func(k, v lua.LValue) bool {
+	if others == 0 {
+		return out, nil
+	}
+	both := make([]any, 2*others)
+	out.keys, out.vals = both[:0:others], both[others:others]
+	for _, k := range vm.Keys(t) {
+		v := t.RawGetH(k)
+		if v == lua.LNil {
+			continue
+		}
 		var key any
 		switch x := k.(type) {
 		case lua.LNumber:
-			if f := float64(x); f == math.Trunc(f) && f >= 1 && f <= float64(n) {
-				return true
-			}
-			key = float64(x)
+			key = c.number(k, x)
 		case lua.LString:
-			key = c.text(x)
+			key = c.text(k, x)
 		case lua.LBool:
 			key = bool(x)
 		default:
-			bad = &plainError{"", article(k.Type().String()) + " as a key"}
-			return false
+			return nil, &plainError{"", article(k.Type().String()) + " as a key"}
 		}
 		val, err := c.out(v, depth+1)
 		if err != nil {
 			err.path = keyPath(key) + err.path
-			bad = err
-			return false
+			return nil, err
 		}
 		out.keys = append(out.keys, key)
 		out.vals = append(out.vals, val)
-		return true
-	})
-	if bad != nil {
-		return nil, bad
 	}
 	return out, nil
 }
@@ -175,24 +197,54 @@ func toLua(L *lua.LState, v any) lua.LValue {
 	switch x := v.(type) {
 	case bool:
 		return lua.LBool(x)
-	case float64:
-		return lua.LNumber(x)
-	case string:
-		return lua.LString(x)
+	case float64, string:
+		return vm.FromPlain(v)
 	case Null:
 		return NullOf(L)
 	case *plainTable:
-		t := L.CreateTable(len(x.list), len(x.keys))
-		for i, e := range x.list {
-			t.RawSetInt(i+1, toLua(L, e))
-		}
-		for i, k := range x.keys {
-			vm.RawSet(L, t, toLua(L, k), toLua(L, x.vals[i]))
-		}
+		t := x.table(L)
 		if x.mark != NoMark {
 			t.Metatable = MarkMeta(L, x.mark)
 		}
 		return t
 	}
 	return lua.LNil
+}
+
+func (p *plainTable) table(L *lua.LState) *lua.LTable {
+	switch {
+	case len(p.list) > 0 && len(p.keys) == 0:
+		if slices.Contains(p.list, nil) {
+			break
+		}
+		values := make([]lua.LValue, len(p.list))
+		for i, e := range p.list {
+			values[i] = toLua(L, e)
+		}
+		return vm.NewList(values)
+	case len(p.list) == 0 && p.isRecord():
+		pairs := make([]lua.LValue, 0, 2*len(p.keys))
+		for i, k := range p.keys {
+			pairs = append(pairs, vm.FromPlain(k), toLua(L, p.vals[i]))
+		}
+		return vm.NewRecord(pairs)
+	}
+	t := L.CreateTable(len(p.list), len(p.keys))
+	for i, e := range p.list {
+		t.RawSetInt(i+1, toLua(L, e))
+	}
+	for i, k := range p.keys {
+		vm.RawSet(L, t, toLua(L, k), toLua(L, p.vals[i]))
+	}
+	return t
+}
+
+// isRecord says whether all keys are strings, and all values something.
+func (p *plainTable) isRecord() bool {
+	for i, k := range p.keys {
+		if _, ok := k.(string); !ok || p.vals[i] == nil {
+			return false
+		}
+	}
+	return true
 }

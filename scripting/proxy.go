@@ -88,7 +88,7 @@ func proxyKey(L *lua.LState, v lua.LValue) any {
 }
 
 func proxyValue(L *lua.LState, key any, v lua.LValue) any {
-	plain, err := toPlain(v)
+	plain, err := holdPlain(v)
 	if err != nil {
 		root := "value"
 		if s, ok := key.(string); ok {
@@ -365,7 +365,7 @@ func (in *Instance) proxySort(L *lua.LState, p *proxy, sort *lua.LFunction) int 
 		if q := proxyOf(t.RawGetInt(i + 1)); q != nil {
 			p.n.list[i] = q.n
 		} else {
-			p.n.list[i], _ = toPlain(t.RawGetInt(i + 1))
+			p.n.list[i], _ = holdPlain(t.RawGetInt(i + 1))
 		}
 	}
 	return 0

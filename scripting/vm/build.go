@@ -24,6 +24,15 @@ func Shape(t *lua.LTable) (list []lua.LValue, others int) { return inside.Shape(
 // slice is not to be written.
 func Keys(t *lua.LTable) []lua.LValue { return inside.Keys(t) }
 
+// Plain is a number or a string of Lua as a float64 or a string of Go; it takes
+// nothing else, and does not allocate. What it returns may keep the memory of 31
+// other numbers.
+func Plain(v lua.LValue) any { return inside.Plain(v) }
+
+// FromPlain is a float64 or a string of Go as a value of Lua; it takes nothing
+// else, and does not allocate.
+func FromPlain(v any) lua.LValue { return inside.Lua(v) }
+
 // Int is i as a Lua number; small ones allocate nothing.
 func Int(i int) lua.LValue { return inside.Int(i) }
 
