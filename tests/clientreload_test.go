@@ -12,6 +12,7 @@ import (
 // cancelled by name, clients with callbacks are told, idle ones of a pool are
 // taken over; no descriptor stays behind.
 func TestReloadWithClients(t *testing.T) {
+	t.Parallel()
 	for _, s := range []setup{{mode: "base", workers: 2}, {mode: "process", workers: 2, race: true}} {
 		t.Run(s.mode, func(t *testing.T) { reloadWithClients(t, s) })
 	}

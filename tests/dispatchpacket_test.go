@@ -64,6 +64,7 @@ func packetTable(t *testing.T) (rows []packetRow) {
 }
 
 func TestDispatchTableOfPackets(t *testing.T) {
+	t.Parallel()
 	for _, row := range packetTable(t) {
 		for i, flags := range [][]string{{"dispatch_mode=" + row.mode}, {"dispatch_mode=" + row.name, "ordered=false"}} {
 			t.Run(strings.Join(flags, ","), func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 // The clients that people use: libmemcached's tools, and those of Python and
 // PHP.
 func TestMemcachedClients(t *testing.T) {
+	t.Parallel()
 	sv := serveFile(t, setup{mode: "process", workers: 2}, memcachedScript)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "greeting")

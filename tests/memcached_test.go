@@ -147,6 +147,7 @@ var large = []string{
 // Both are told the same, and answer the same, byte for byte: each conversation
 // at once, all of them torn after every byte, and all of them glued.
 func TestMemcachedAnswersLikeTheOriginal(t *testing.T) {
+	t.Parallel()
 	original := theOriginal(t)
 	var want []string
 	for range 3 { // three times, as the numbers of versions go on
@@ -211,6 +212,7 @@ func TestMemcachedAnswersLikeTheOriginal(t *testing.T) {
 
 // A line that has no end is not waited for, unless it is one of many keys.
 func TestMemcachedEndlessLines(t *testing.T) {
+	t.Parallel()
 	original := theOriginal(t)
 	sv := serveFile(t, setup{workers: 2}, memcachedScript)
 	for _, addr := range []string{original, sv.Addr} {
@@ -238,6 +240,7 @@ func TestMemcachedEndlessLines(t *testing.T) {
 
 // Clients at the same time: nothing is lost, nothing is done twice.
 func TestMemcachedChangesAreOneStep(t *testing.T) {
+	t.Parallel()
 	const clients, each = 6, 40
 	everyDispatch(t, func(t *testing.T, s setup) {
 		sv := serveFile(t, s, memcachedScript)
@@ -310,6 +313,7 @@ func TestMemcachedChangesAreOneStep(t *testing.T) {
 
 // Items end at their time, and flush_all may come later.
 func TestMemcachedTimes(t *testing.T) {
+	t.Parallel()
 	gone := func(c *client, what, key string) {
 		t.Helper()
 		eventually(t, what, func() bool {
@@ -352,6 +356,7 @@ func TestMemcachedTimes(t *testing.T) {
 // With -m memory ends at a limit: what was not used for longest goes. -l names
 // addresses, and what is stored through one of them is there for all.
 func TestMemcachedMemoryAndAddresses(t *testing.T) {
+	t.Parallel()
 	s := setup{mode: "process", workers: 2, args: []string{"-l", "127.0.0.1:0,[::1]:0", "-m", "2"}}
 	sv := serveFile(t, s, memcachedScript)
 	var addrs []string
@@ -389,6 +394,7 @@ func TestMemcachedMemoryAndAddresses(t *testing.T) {
 
 // An edit of the script loses nothing, not even half a command.
 func TestMemcachedAcrossAReload(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	text := read(t, memcachedScript)
 	path := filepath.Join(dir, "memcached.lua")

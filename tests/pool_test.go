@@ -115,6 +115,7 @@ func sharePoolOfMortals(t *testing.T, s setup, fibers, rounds int) {
 }
 
 func TestPoolIsShared(t *testing.T) {
+	t.Parallel()
 	for _, s := range []setup{{}, {race: true}} {
 		sharePool(t, s, 100, 10)
 		sharePoolOfMortals(t, s, 100, 10)
@@ -123,6 +124,7 @@ func TestPoolIsShared(t *testing.T) {
 
 // TestSoakPool is the same with 2,000 fibers of 50 rounds.
 func TestSoakPool(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("SWOON_SOAK") == "" {
 		t.Skip("set SWOON_SOAK=30m, or run make soak")
 	}

@@ -50,6 +50,7 @@ func (sv *server) sockets(t testing.TB) (session, listener int) {
 // What the kernel says of the sockets is what was set, and the default where
 // nothing was.
 func TestSettingsInTheKernel(t *testing.T) {
+	t.Parallel()
 	socket := func(option int) func(testing.TB, int) int { return sockopt(unix.SOL_SOCKET, option) }
 	tcp := func(option int) func(testing.TB, int) int { return sockopt(unix.IPPROTO_TCP, option) }
 	backlog := func(t testing.TB, fd int) int { // of a socket that listens, TCP_INFO says it here
@@ -115,6 +116,7 @@ func sockopt(level, option int) func(testing.TB, int) int {
 // tcp_fastopen needs a word of the machine's; in a network of its own the test
 // may say it.
 func TestFastOpenInTheKernel(t *testing.T) {
+	t.Parallel()
 	namespaces(t)
 	ip(t, "link set lo up")
 	if err := os.WriteFile("/proc/sys/net/ipv4/tcp_fastopen", []byte("3"), 0o644); err != nil {
@@ -128,6 +130,7 @@ func TestFastOpenInTheKernel(t *testing.T) {
 
 // reactor_num: so many loops have the sessions.
 func TestReactorNum(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{1, 3} {
 		sv := serve(t, setup{mode: "process", workers: 4, procs: 2, flags: []string{"--set", fmt.Sprint("reactor_num=", n)}}, evalScript)
 		used := map[string]bool{}
@@ -143,6 +146,7 @@ func TestReactorNum(t *testing.T) {
 // task_max_execution_time: a task that computes without end is stopped, a
 // callback that does so for as long is not.
 func TestTaskMaxExecutionTime(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{workers: 1}, evalScript+`
 		server:set{ task_worker_num = 1, task_max_execution_time = 0.2, max_execution_time = 3600 }
 		local function compute(seconds)
@@ -165,6 +169,7 @@ func TestTaskMaxExecutionTime(t *testing.T) {
 // max_coroutine: so many fibers may be on a worker, the one that asks among them;
 // the next wait is refused.
 func TestMaxCoroutine(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{workers: 1, flags: []string{"--set", "max_coroutine=10"}}, evalScript+`
 		local co = require "co"
 		local gate = co.channel()
@@ -189,6 +194,7 @@ func TestMaxCoroutine(t *testing.T) {
 
 // log_level: what is less is not logged.
 func TestLogLevel(t *testing.T) {
+	t.Parallel()
 	for level, want := range map[string]string{
 		"debug": "debug info warning error", "info": "info warning error", "warning": "warning error", "4": "warning error", "error": "error", "none": "",
 	} {
@@ -216,6 +222,7 @@ func TestLogLevel(t *testing.T) {
 // stats_timer_interval: the file is written anew that often. At the default it
 // would take longer than anybody here waits.
 func TestStatsTimerInterval(t *testing.T) {
+	t.Parallel()
 	path := t.TempDir() + "/stats"
 	serve(t, setup{flags: []string{"--set", "stats_file=" + path, "--set", "stats_timer_interval=10"}}, evalScript)
 	files := map[uint64]bool{}
@@ -237,6 +244,7 @@ func TestStatsTimerInterval(t *testing.T) {
 // max_request_grace and task_max_request_grace: a VM may have so many more, by
 // chance; of a thousand million, these few hundred are too few.
 func TestRequestGrace(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{workers: 1}, evalScript+`
 		server:set{ max_request = 1, max_request_grace = 1000000000, task_worker_num = 1, task_max_request = 1, task_max_request_grace = 1000000000 }
 		local began = 0
@@ -255,6 +263,7 @@ func TestRequestGrace(t *testing.T) {
 // discard_timeout_request: what waits when its connection breaks is dropped, or
 // handled.
 func TestDiscardTimeoutRequest(t *testing.T) {
+	t.Parallel()
 	for _, discard := range []bool{false, true} {
 		sv := serve(t, setup{workers: 1, flags: []string{"--set", fmt.Sprint("discard_timeout_request=", discard)}}, `
 			server:set{ open_eof_split = true, package_eof = "\n" }
@@ -282,6 +291,7 @@ func TestDiscardTimeoutRequest(t *testing.T) {
 
 // buffer_low_watermark: onBufferEmpty comes before there is nothing left.
 func TestLowWatermark(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{mode: "base", workers: 1}, `
 		server:set{ socket_buffer_size = "4M", buffer_high_watermark = "3M", buffer_low_watermark = "2M", kernel_socket_send_buffer_size = "64K" }
 		function onReceive(server, fd, reactor_id, data)

@@ -310,6 +310,7 @@ Result: Task 0's result
 // tutorial, in their order; two tasks run at one time while the worker answers,
 // and the third begins when one of them has ended.
 func TestTaskServerScriptWithThreeClients(t *testing.T) {
+	t.Parallel()
 	path, err := filepath.Abs("../scripts/task_server.lua")
 	if err != nil {
 		t.Fatal(err)

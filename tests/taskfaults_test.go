@@ -37,6 +37,7 @@ function own(server, id, r, why, text) print("own", id, r, why, text) end
 `
 
 func TestTaskFaults(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{mode: "process", workers: 2, race: true}, taskFaultScript)
 	c := sv.dial(t)
 	const limit, deadline = "ran longer than 300ms without a wait (task_max_execution_time)", "the task's deadline passed while it ran"
@@ -88,6 +89,7 @@ func TestTaskFaults(t *testing.T) {
 // A task that computes past its deadline is stopped too, after the time that a
 // cancelled callback has to end; so is one that fills the memory.
 func TestTaskComputesPastItsDeadline(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{mode: "base", workers: 1}, strings.Replace(taskFaultScript, "task_max_execution_time = 0.3", "task_max_execution_time = 0", 1))
 	c := sv.dial(t)
 	c.ask(`return server:taskwait("spins_in_pcall", 60, nil, { deadline = 0.4 })`, "false|deadline|the task's deadline passed while it ran")
@@ -102,6 +104,7 @@ func TestTaskComputesPastItsDeadline(t *testing.T) {
 // Tasks that fill all task workers and wait for each other: the wait that closes
 // the circle is refused, so that the others are answered.
 func TestSaturatedTaskWorkersDoNotHang(t *testing.T) {
+	t.Parallel()
 	for _, s := range []setup{{mode: "process", workers: 1}, {mode: "base", workers: 2, race: true}} {
 		t.Run(s.mode, func(t *testing.T) {
 			sv := serve(t, s, evalScript+`

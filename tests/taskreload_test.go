@@ -15,11 +15,13 @@ import (
 // Twenty reloads under a thousand tasks, of which half have a callback of their
 // own, some fail once and some come later: each tells its result exactly once.
 func TestTwentyReloadsUnderAThousandTasks(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) { tasksUnderReloads(t, s, 1000, 20, 3) })
 }
 
 // The same with a hundred thousand tasks, four task workers and fifty reloads.
 func TestSoakTasksUnderReloads(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("SWOON_SOAK") == "" {
 		t.Skip("make soak runs this")
 	}

@@ -12,6 +12,7 @@ import (
 // The server of the first tutorial with both of its clients: every event it
 // shows, what it prints, and what its clients print.
 func TestTCPServerScript(t *testing.T) {
+	t.Parallel()
 	path, err := filepath.Abs("../scripts/tcp_server.lua")
 	if err != nil {
 		t.Fatal(err)
