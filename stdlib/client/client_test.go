@@ -38,12 +38,12 @@ func run(t *testing.T, code string, ports ...int) string {
 }
 
 // peer is a TCP peer: serve is run for each connection, on a goroutine.
-func peer(t *testing.T, serve func(c *net.TCPConn)) int {
+func peer(t testing.TB, serve func(c *net.TCPConn)) int {
 	t.Helper()
 	return listen(t, "127.0.0.1:0", serve)
 }
 
-func listen(t *testing.T, at string, serve func(c *net.TCPConn)) int {
+func listen(t testing.TB, at string, serve func(c *net.TCPConn)) int {
 	t.Helper()
 	l, err := net.Listen("tcp", at)
 	if err != nil {

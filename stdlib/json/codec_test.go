@@ -158,107 +158,53 @@ var sample = func() string {
 	return b.String()
 }()
 
-func BenchmarkDecode(b *testing.B) {
+// documents are what the benchmarks read and write.
+var documents = []struct{ name, text string }{
+	{"records", sample},
+	{"numbers", func() string {
+		var list []string
+		for i := range 2000 {
+			list = append(list, strconv.FormatFloat(float64(i*i)/7, 'g', 12, 64))
+		}
+		return "[" + strings.Join(list, ",") + "]"
+	}()},
+	{"texts", func() string {
+		list, _ := stdjson.Marshal(strings.Fields(strings.Repeat("plain größe \"quoted\" back\\slash "+strings.Repeat("long", 50)+" ", 100)))
+		return string(list)
+	}()},
+	{"small", `{"id":17,"method":"get","params":["a",true,null]}`},
+}
+
+// BenchmarkCodec compares with encoding/json: what it reads into and writes from
+// are maps and slices of Go, not tables of Lua.
+func BenchmarkCodec(b *testing.B) {
 	L := lua.NewState()
 	defer L.Close()
-	b.SetBytes(int64(len(sample)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, fault := json.Decode(L, sample, json.DecodeOptions{}); fault != nil {
+	for _, d := range documents {
+		v, fault := json.Decode(L, d.text, json.DecodeOptions{})
+		if fault != nil {
 			b.Fatal(fault)
 		}
-	}
-}
-
-func BenchmarkEncode(b *testing.B) {
-	L := lua.NewState()
-	defer L.Close()
-	v, fault := json.Decode(L, sample, json.DecodeOptions{})
-	if fault != nil {
-		b.Fatal(fault)
-	}
-	b.SetBytes(int64(len(sample)))
-	b.ReportAllocs()
-	var buf []byte
-	for b.Loop() {
-		if buf, fault = json.Append(L, buf[:0], v, json.EncodeOptions{}); fault != nil {
-			b.Fatal(fault)
-		}
-	}
-}
-
-// The same by way of encoding/json and values of Go.
-
-func toLua(L *lua.LState, v any) lua.LValue {
-	switch x := v.(type) {
-	case bool:
-		return lua.LBool(x)
-	case float64:
-		return lua.LNumber(x)
-	case string:
-		return lua.LString(x)
-	case []any:
-		t := L.CreateTable(len(x), 0)
-		for _, e := range x {
-			t.Append(toLua(L, e))
-		}
-		return t
-	case map[string]any:
-		t := L.CreateTable(0, len(x))
-		for k, e := range x {
-			t.RawSetString(k, toLua(L, e))
-		}
-		return t
-	}
-	return lua.LTrue
-}
-
-func toGo(v lua.LValue) any {
-	switch x := v.(type) {
-	case lua.LBool:
-		return bool(x)
-	case lua.LNumber:
-		return float64(x)
-	case lua.LString:
-		return string(x)
-	case *lua.LTable:
-		if n := x.Len(); n > 0 {
-			list := make([]any, n)
-			for i := range list {
-				list[i] = toGo(x.RawGetInt(i + 1))
-			}
-			return list
-		}
-		m := map[string]any{}
-		x.ForEach(func(k, v lua.LValue) { m[k.String()] = toGo(v) })
-		return m
-	}
-	return nil
-}
-
-func BenchmarkStdDecode(b *testing.B) {
-	L := lua.NewState()
-	defer L.Close()
-	b.SetBytes(int64(len(sample)))
-	b.ReportAllocs()
-	for b.Loop() {
-		var v any
-		if err := stdjson.Unmarshal([]byte(sample), &v); err != nil {
+		var std any
+		if err := stdjson.Unmarshal([]byte(d.text), &std); err != nil {
 			b.Fatal(err)
 		}
-		toLua(L, v)
-	}
-}
-
-func BenchmarkStdEncode(b *testing.B) {
-	L := lua.NewState()
-	defer L.Close()
-	v, _ := json.Decode(L, sample, json.DecodeOptions{})
-	b.SetBytes(int64(len(sample)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := stdjson.Marshal(toGo(v)); err != nil {
-			b.Fatal(err)
+		run := func(what string, fn func()) {
+			b.Run(d.name+"/"+what, func(b *testing.B) {
+				b.SetBytes(int64(len(d.text)))
+				b.ReportAllocs()
+				for b.Loop() {
+					fn()
+				}
+			})
 		}
+		run("decode", func() { json.Decode(L, d.text, json.DecodeOptions{}) })
+		run("std_decode", func() {
+			var v any
+			stdjson.Unmarshal([]byte(d.text), &v)
+		})
+		var buf []byte
+		run("encode", func() { buf, _ = json.Append(L, buf[:0], v, json.EncodeOptions{}) })
+		run("std_encode", func() { stdjson.Marshal(std) })
 	}
 }
