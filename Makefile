@@ -64,8 +64,9 @@ fuzz: build build-race ## run every fuzz target for FUZZTIME (60s) each
 soak: setup build build-race ## run the soak tests for MINUTES (30), and the hot-reload stories at full length
 	SWOON_SOAK=$(MINUTES)m $(STORIES) $(GO) test -v -count=1 -run 'Soak|HotReload|SaveToFirstAnswer' -timeout $$(($(MINUTES) * 2 + 10))m ./tests
 
-bench: build bench-build ## measure CPU per message beside a bare Go loop, gnet, Go net and Node
+bench: build bench-build ## measure CPU per message beside a bare Go loop, gnet, Go net and Node; clients and JSON beside plain Go
 	$(BIN)/bench -bin $(BIN) -scripts tests/bench -out bench-out $(BENCH)
+	$(GO) test -run '^$$' -bench 'RoundTrips|Codec' ./stdlib/client ./stdlib/json
 
 bench-build:
 	cd tests/bench && CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/barego ./barego
