@@ -58,6 +58,7 @@ end`},
 		for _, workers := range []int{1, 4} {
 			b.Run(fmt.Sprintf("%s/%d", c.name, workers), func(b *testing.B) {
 				b.ReportAllocs()
+				defer scriptingtest.ReportCPU(b, b.N)()
 				s := scriptingtest.Serve(b, []scripting.Module{co.Module, stdtime.Module}, fmt.Sprintf(`
 local co, time = require "co", require "time"
 server:set{ worker_num = 2, task_worker_num = %d, max_execution_time = 0, task_queue_size = 10000 }

@@ -39,3 +39,37 @@ for i = 1, %d do %s end`, c.before, b.N, c.op), [2]string{"max_execution_time", 
 		})
 	}
 }
+
+// Workers on one table at once, each with b.N calls on keys all over it. ns/op is
+// of one call on each worker: four workers that do not hinder each other, with
+// four processors, need as long as one.
+func BenchmarkWorkers(b *testing.B) {
+	for _, c := range []struct{ name, op string }{
+		{"get", `t:get(keys[i % 1000 + 1])`},
+		{"set", `t:set(keys[i % 1000 + 1], i)`},
+		{"incr", `t:incr(keys[i % 1000 + 1])`},
+		{"incr one key", `t:incr("key")`},
+		{"row incr", `r:incr(keys[i % 1000 + 1], "n")`},
+	} {
+		for _, workers := range []int{1, 4} {
+			b.Run(fmt.Sprintf("%s/%d", c.name, workers), func(b *testing.B) {
+				defer scriptingtest.ReportCPU(b, b.N*workers)()
+				s := scriptingtest.Serve(b, modules, fmt.Sprintf(`
+local shared = require "shared"
+local t, r = shared.table("t"), shared.table("r", { columns = { n = "int" } })
+function onReceive() end
+local keys = {}
+for i = 1, 1000 do keys[i] = "key " .. i end
+function onWorkerStart(server, id)
+  server:after(1, function()
+    for i = 1, 1000 do t:set(keys[i], i) end
+    for i = 1, %d do %s end
+    print("@end")
+  end)
+end`, b.N, c.op), [2]string{"worker_num", fmt.Sprint(workers)}, [2]string{"max_execution_time", "0"})
+				s.Out.WaitCount(b, "@end", workers)
+				b.ReportMetric(float64(b.N*workers)/b.Elapsed().Seconds(), "ops/s")
+			})
+		}
+	}
+}
