@@ -523,8 +523,8 @@ end`)
 		c.ask(`i = server:getClientInfo(fd) return i.remote_ip, i.remote_port, i.server_port, i.socket_type, i.worker_id == server.worker_id, i.reactor_id == reactor_id`,
 			fmt.Sprintf("127.0.0.1|%s|%s|1|true|true", port, sv.Port))
 		c.ask(`return os.time() - i.connect_time < 60, os.time() - i.last_time < 60, i.last_recv_time >= i.connect_time, i.socket_fd > 2, i.send_queued_bytes, i.close_reason`, "true|true|true|true|0")
-		c.ask(`return server:connection_info(fd).remote_port, server:exist(fd), server:exists(fd), server:exists(2), server:exists(0), server:exists(-1), server:exists(1.5), server:exists(1e300), server:exists(0/0)`,
-			port+"|true|true|false|false|false|false|false|false")
+		c.ask(`return server:connection_info(fd).remote_port, server:exist(fd), server:exist(2), server:exists(fd), server:exists(2), server:exists(0), server:exists(-1), server:exists(1.5), server:exists(1e300), server:exists(0/0)`,
+			port+"|true|false|true|false|false|false|false|false|false")
 		for _, bad := range []string{"2", "0", "-1", "1e300", "0/0"} {
 			c.ask(`return server:getClientInfo(`+bad+`)`, "false|no_such_session|no session has this id (it may have closed)")
 			c.ask(`return server:send(`+bad+`, "x")`, "false|no_such_session|no session has this id (it may have closed)")

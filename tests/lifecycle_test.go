@@ -67,6 +67,22 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// shutdown is a stop like any other: the callback goes on, what it sends leaves.
+func TestShutdownMethod(t *testing.T) {
+	sv := serve(t, setup{}, `
+		function onReceive(server, fd, reactor_id, data)
+		  local ok = server:shutdown()
+		  server:send(fd, "stopping " .. tostring(ok) .. "\n")
+		end
+		function onShutdown() print("onShutdown") end`)
+	c := sv.dial(t)
+	c.say("stop")
+	c.expect("stopping true")
+	if code := sv.wait(t); code != 0 || sv.Out.count("onShutdown\n") != 1 {
+		t.Errorf("exit code %d\n%s", code, sv.Out)
+	}
+}
+
 // Every event around the start and the stop, once for each who has it, in the
 // order that is promised; onBeforeShutdown still has clients.
 func TestLifeOfAServer(t *testing.T) {

@@ -192,6 +192,21 @@ func TestMaxCoroutine(t *testing.T) {
 	}
 }
 
+// close_timeout: who does not close is not waited for longer. At the default it
+// would take longer than anybody here waits.
+func TestCloseTimeout(t *testing.T) {
+	sv := serve(t, setup{workers: 1, flags: []string{"--set", "close_timeout=0.01"}}, evalScript)
+	c := sv.dial(t)
+	n := 0
+	eventually(t, "many are cut off, one after the other", func() bool {
+		if c.eval(`return server:stats().close_timeouts`) == fmt.Sprint(n) {
+			n++
+			sv.dial(t).say("server:close(fd)\n")
+		}
+		return n > int(patience.Seconds())/5+3
+	})
+}
+
 // log_level: what is less is not logged.
 func TestLogLevel(t *testing.T) {
 	t.Parallel()
@@ -225,20 +240,15 @@ func TestStatsTimerInterval(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir() + "/stats"
 	serve(t, setup{flags: []string{"--set", "stats_file=" + path, "--set", "stats_timer_interval=10"}}, evalScript)
-	files := map[uint64]bool{}
-	last := uint64(0)
-	for n := 0; n < int(patience.Seconds())+5; {
-		eventually(t, "there is another file", func() bool {
-			var st unix.Stat_t
-			if unix.Stat(path, &st) != nil || st.Ino == last {
-				return false
-			}
+	n, last := 0, uint64(0)
+	eventually(t, "there are more files than seconds pass", func() bool {
+		var st unix.Stat_t
+		if unix.Stat(path, &st) == nil && st.Ino != last {
 			last = st.Ino
-			return true
-		})
-		files[last] = true
-		n++
-	}
+			n++
+		}
+		return n > int(patience.Seconds())+5
+	})
 }
 
 // max_request_grace and task_max_request_grace: a VM may have so many more, by

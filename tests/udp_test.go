@@ -424,11 +424,12 @@ function onReceive(server, fd)
   server:send(fd, ("%d %d\n"):format(done:get(), server:stats().udp_kernel_drops))
 end`)
 		const n = 8000
+		var clients []*sender
 		for range 8 {
-			c := dialUDP(t, sv.udpAt(t, 0))
-			for range n / 8 {
-				c.say(strings.Repeat("x", 500))
-			}
+			clients = append(clients, dialUDP(t, sv.udpAt(t, 0)))
+		}
+		for i := range n { // in turn: a client's packets wait for one another
+			clients[i%8].say(strings.Repeat("x", 500))
 		}
 		tcp := sv.dial(t)
 		var done, drops int
