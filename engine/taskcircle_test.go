@@ -28,18 +28,20 @@ func TestCirclesOfTaskWorkers(t *testing.T) {
 		workers  int
 		dst      []int
 		timeouts []time.Duration
+		deadline time.Duration // of the first
 		refused  int
 	}{
-		{"two wait for any", 2, []int{-1, -1}, nil, 1},
-		{"one waits for any", 2, []int{-1}, nil, 0},
-		{"crossed", 2, []int{1, 0}, nil, 1},
-		{"three in a ring", 3, []int{1, 2, 0}, nil, 1},
-		{"a chain to a free one", 4, []int{1, 2, 3}, nil, 0},
-		{"three wait for any", 3, []int{-1, -1, -1}, nil, 1},
-		{"a pair beside a free one", 3, []int{1, 0}, nil, 1},
-		{"one who gives up in time", 2, []int{-1, -1}, []time.Duration{30 * ms, time.Hour}, 0},
-		{"crossed, one gives up in time", 2, []int{1, 0}, []time.Duration{30 * ms, 0}, 0},
-		{"crossed, one would give up too late", 2, []int{1, 0}, []time.Duration{time.Hour, time.Minute}, 1},
+		{"two wait for any", 2, []int{-1, -1}, nil, 0, 1},
+		{"one waits for any", 2, []int{-1}, nil, 0, 0},
+		{"crossed", 2, []int{1, 0}, nil, 0, 1},
+		{"three in a ring", 3, []int{1, 2, 0}, nil, 0, 1},
+		{"a chain to a free one", 4, []int{1, 2, 3}, nil, 0, 0},
+		{"three wait for any", 3, []int{-1, -1, -1}, nil, 0, 1},
+		{"a pair beside a free one", 3, []int{1, 0}, nil, 0, 1},
+		{"one who gives up in time", 2, []int{-1, -1}, []time.Duration{30 * ms, time.Hour}, 0, 0},
+		{"crossed, one gives up in time", 2, []int{1, 0}, []time.Duration{30 * ms, 0}, 0, 0},
+		{"crossed, the task of one has a deadline", 2, []int{1, 0}, nil, 200 * ms, 0},
+		{"crossed, one would give up too late", 2, []int{1, 0}, []time.Duration{time.Hour, time.Minute}, 0, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := circles(t, c.workers)
@@ -66,7 +68,11 @@ func TestCirclesOfTaskWorkers(t *testing.T) {
 					over.Add(1)
 					ends <- err
 				}
-				if err := e.Submit(&Task{Src: e.Workers()[0], Dst: i, Data: run}); err != nil {
+				task := &Task{Src: e.Workers()[0], Dst: i, Data: run}
+				if i == 0 {
+					task.Deadline = c.deadline
+				}
+				if err := e.Submit(task); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -75,7 +81,7 @@ func TestCirclesOfTaskWorkers(t *testing.T) {
 				switch err := from(t, ends); err {
 				case ErrWouldDeadlock:
 					refused++
-				case nil, ErrTaskTimeout:
+				case nil, ErrTaskTimeout, ErrTaskOverdue:
 				default:
 					t.Errorf("%v", err)
 				}

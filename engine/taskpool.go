@@ -325,6 +325,10 @@ func (p *taskPool) resize(workers int) {
 		for _, t := range stranded {
 			p.bury(t, ErrNoTaskWorkers)
 		}
+		for _, a := range p.waiting { // for room that is there, but for nobody
+			a.w.Fail(ErrNoTaskWorkers)
+		}
+		p.waiting = nil
 	}
 	p.breakCircles()
 	p.settle()

@@ -284,7 +284,7 @@ func TestFewerTaskWorkers(t *testing.T) {
 		ran <- f.Loop().idx
 		return nil, nil
 	}}
-	e, _ := serve(t, Options{Workers: 1, TaskWorkers: 2}, h)
+	e, _ := serve(t, Options{Workers: 1, TaskWorkers: 2, Limits: Limits{TaskQueue: 3}}, h)
 	l := e.Workers()[0]
 	for i := range 2 {
 		e.Submit(&Task{Src: l, Dst: i})
@@ -310,7 +310,13 @@ func TestFewerTaskWorkers(t *testing.T) {
 	for i := range 3 {
 		e.Submit(&Task{Src: l, Dst: i%2 - 1, Data: "stranded", TaskOptions: TaskOptions{Delay: time.Duration(i/2) * time.Hour}})
 	}
+	waited := make(chan error, 1)
+	l.Spawn(RootSession, func(f *Fiber) { waited <- f.Submit(&Task{Src: l, Dst: -1}, time.Hour) })
+	eventually(t, "one waits for room", func() bool { return e.TaskStats().Waiting == 1 })
 	e.pool.resize(0)
+	if err := from(t, waited); err != ErrNoTaskWorkers {
+		t.Errorf("who waits for room: %v", err)
+	}
 	eventually(t, "the three are told", func() bool { return len(n.of("stranded")) == 3 })
 	if n.why("stranded") != "no_task_workers" || e.TaskStats().Dead != 3 {
 		t.Errorf("%+v, %+v", n.of("stranded"), e.TaskStats())

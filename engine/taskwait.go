@@ -8,7 +8,7 @@ import (
 // gathering is a fiber's wait for the results of its tasks.
 type gathering struct {
 	tasks []*Task
-	until int64 // when its time-out passes; 0: never
+	until int64 // when it ends by itself, by its time-out or its task's deadline; 0: never
 
 	mu      sync.Mutex
 	results []TaskResult
@@ -34,6 +34,9 @@ func (f *Fiber) TaskGather(what string, tasks []*Task, timeout time.Duration) ([
 	g := &gathering{tasks: tasks, results: make([]TaskResult, len(tasks)), told: make([]bool, len(tasks)), left: len(tasks), w: w}
 	if timeout > 0 {
 		g.until = nanotime() + int64(timeout)
+	}
+	if before(f.until, g.until) {
+		g.until = f.until
 	}
 	if f.loop.taskFiber == f {
 		if !p.hold(f.loop, g) {
