@@ -49,7 +49,7 @@ func (v *VM) openCoroutine() {
 			v.spare[n-1] = nil
 			v.spare = v.spare[:n-1]
 		} else {
-			co, _ = v.L.NewThread()
+			co = v.threads.New()
 		}
 		place(co, coroutine, 0, MaxFrames)
 		co.Env = L.Env

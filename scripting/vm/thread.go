@@ -59,8 +59,7 @@ type Thread struct {
 }
 
 func (v *VM) newThread(kind int) *Thread {
-	th, _ := v.L.NewThread()
-	t := &Thread{vm: v, L: th}
+	t := &Thread{vm: v, L: v.threads.New()}
 	t.panic = t.raise
 	if kind == guard {
 		t.body = v.L.NewFunction(t.guarded)

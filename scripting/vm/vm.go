@@ -55,7 +55,7 @@ const (
 	maxPool = 64
 	// callStack is the real size of a thread's call stack. What lies between
 	// MaxFrames and this is room for error handlers.
-	callStack = 4096
+	callStack = inside.MostFrames
 	// handlerRoom is how many frames an xpcall handler gets above the limit.
 	handlerRoom = 100
 	// maxSlots is the largest value stack of a thread.
@@ -97,6 +97,7 @@ type VM struct {
 	runners []*Thread
 	guards  []*Thread
 	spare   []*lua.LState // threads of finished coroutines
+	threads *inside.Threads
 	dead    [8]deadCoroutine
 	deadAt  int
 	out     []byte
@@ -142,12 +143,13 @@ func New(o Options) *VM {
 	v.openLibs()
 	// From here on v.L only makes other threads; it runs nothing.
 	v.L.Options = lua.Options{
-		RegistrySize:        128,
+		RegistrySize:        inside.FirstSlots,
 		RegistryMaxSize:     maxSlots,
 		RegistryGrowStep:    4096,
-		CallStackSize:       callStack,
+		CallStackSize:       inside.FirstFrames,
 		MinimizeStackMemory: true,
 	}
+	v.threads = inside.NewThreads(v.L)
 	return v
 }
 

@@ -71,11 +71,6 @@ func (f *Frame) PendingResults() int {
 	return int(f.Fn.Proto.Code[f.Pc-1]>>9)&0x1ff - 1
 }
 
-type registry struct {
-	array []lua.LValue
-	top   int
-}
-
 // Global is a lua.Global with room for what the wrapped opcodes need. The
 // embedded struct comes first, so that a pointer to one is a pointer to both.
 type Global struct {
@@ -96,7 +91,8 @@ type Global struct {
 
 // mark in Options.RegistryGrowStep tells our threads from those of a stock
 // lua.NewState, whose Global has nothing behind its end. The low bits hold the
-// frame limit of the thread. After a thread was made nothing reads this option.
+// frame limits of the thread, see SetLimit. After a thread was made nothing else
+// reads this option.
 const mark = 1 << 40
 
 // Attach gives L, fresh from lua.NewState, an extended Global.
@@ -106,17 +102,6 @@ func Attach(L *lua.LState, g *Global) {
 	if L.G.MainThread == nil {
 		L.G.MainThread, L.G.CurrentThread = L, L
 	}
-}
-
-// SetLimit marks L as ours and says how many frames it may use.
-func SetLimit(L *lua.LState, frames int) { L.Options.RegistryGrowStep = mark | frames }
-
-// Limit is what SetLimit set; zero for a thread that is not ours.
-func Limit(L *lua.LState) int {
-	if L.Options.RegistryGrowStep < mark {
-		return 0
-	}
-	return L.Options.RegistryGrowStep &^ mark
 }
 
 // Ours reports whether L belongs to a VM made with Attach and SetLimit.
@@ -182,11 +167,13 @@ func init() {
 	frame, _ := state.FieldByName("currentFrame")
 	mirror(frame.Type.Elem(), reflect.TypeFor[Frame](), true)
 	reg, _ := state.FieldByName("reg")
-	mirror(reg.Type.Elem(), reflect.TypeFor[registry](), false)
+	alike(reg.Type.Elem(), reflect.TypeFor[registry]())
 
 	if off := reflect.TypeFor[Global]().Field(0).Offset; off != 0 {
 		broken("lua.Global is not at the start of our Global but at %d", off)
 	}
+	findFrames()
+	findThreads()
 	wrap()
 }
 

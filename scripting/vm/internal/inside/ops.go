@@ -57,9 +57,16 @@ func Check(L *lua.LState) {
 	}
 }
 
+// opJmp looks at the depth, too: recursion through metamethods passes no CALL,
+// but it has to end somewhere, and so has a condition.
 func opJmp(L *lua.LState, inst uint32, _ *Frame) int {
-	if pending(L) {
-		Of(L).OnInterrupt(L)
+	if step := L.Options.RegistryGrowStep; step >= mark {
+		if Of(L).Interrupt.Load() != 0 {
+			Of(L).OnInterrupt(L)
+		}
+		if Current(L).Idx >= step&limitMask {
+			deep(L)
+		}
 	}
 	Current(L).Pc += int(inst&0x3ffff) - 0x1ffff
 	return 0
@@ -77,10 +84,10 @@ func opTForLoopStock(L *lua.LState, inst uint32, base *Frame) int {
 	return original[lua.OP_TFORLOOP](L, inst, base)
 }
 
-// checkDepth raises an ordinary error well before gopher-lua's own Go panic.
+// checkDepth looks closer at a thread with many frames.
 func checkDepth(L *lua.LState) {
-	if step := L.Options.RegistryGrowStep; step >= mark && Current(L).Idx >= step-mark {
-		L.RaiseError("stack overflow")
+	if step := L.Options.RegistryGrowStep; step >= mark && Current(L).Idx >= step&limitMask {
+		deep(L)
 	}
 }
 
@@ -89,8 +96,8 @@ func opCall(L *lua.LState, inst uint32, base *Frame) int {
 		if Of(L).Interrupt.Load() != 0 {
 			Of(L).OnInterrupt(L)
 		}
-		if Current(L).Idx >= step-mark {
-			L.RaiseError("stack overflow")
+		if Current(L).Idx >= step&limitMask {
+			deep(L)
 		}
 	}
 	return original[lua.OP_CALL](L, inst, base)
