@@ -7,9 +7,9 @@ import (
 )
 
 // Sessions that are idle for too long are closed. Nothing is done for a
-// message but to note its time, which is done anyway. Each session has a timer
-// for when it would be idle if nothing came; when that is due, it is set again
-// for what has come since. So a session is looked at about once in its idle
+// message but to note its time, which is done anyway. Each session stands in a
+// queue, see idlequeue.go, by when it would be idle if nothing came; when that is
+// due, it is queued again for what has come since. So a session is looked at about once in its idle
 // time, however many there are.
 //
 // The clock of a session stands while we do not read it: what its client sends
@@ -93,26 +93,25 @@ func (l *Loop) readingIs(s *Session, on bool) {
 	l.watchIdle(s)
 }
 
-// watchIdle sets the timer of a session for when it is idle, if that matters
-// and the timer is not set for earlier. Under mu; the reactor.
+// watchIdle queues a session for when it is idle, if that matters and it is not
+// queued for earlier. Under mu; the reactor.
 func (l *Loop) watchIdle(s *Session) {
 	due, _ := l.idleAt(s)
 	if due == 0 {
-		return // a timer that is set finds nothing to do
+		return // if it is queued, nothing will be found
 	}
-	if s.idle == nil {
-		s.idle = new(Timer)
-	} else if s.idle.armed() && s.idle.when <= due {
+	if i := s.idlePos; i > 0 && l.idle[i-1].due <= due {
 		return
 	}
-	l.SetTimer(s.idle, due, s, lookIdle)
+	l.idle.set(s, due)
+	l.setIdleTimer()
 }
 
-// forgetIdle drops the timer of a session that leaves the loop.
+// forgetIdle is for a session that leaves the loop.
 func (l *Loop) forgetIdle(s *Session) {
-	if s.idle != nil {
-		l.StopTimer(s.idle)
-		s.idle = nil
+	if s.idlePos > 0 {
+		l.idle.remove(s)
+		l.setIdleTimer()
 	}
 }
 
@@ -155,9 +154,7 @@ func onGrid(at int64, step time.Duration) int64 {
 }
 
 // lookIdle is called when a session may be idle.
-func lookIdle(t *Timer) {
-	s := t.owner.(*Session)
-	l := s.reactor.Load()
+func (l *Loop) lookIdle(s *Session) {
 	now := nanotime()
 	s.mu.Lock()
 	due, why := l.idleAt(s)

@@ -85,11 +85,9 @@ func TestIdleSessionsAreClosed(t *testing.T) {
 				defer unread.mu.Unlock()
 				return unread.hasInput()
 			})
-			unread.mu.Lock()
-			unread.idle.when = 1
-			unread.mu.Unlock()
-			unread.reactor.Load().StopTimer(unread.idle)
-			lookIdle(unread.idle)
+			l := unread.reactor.Load()
+			l.forgetIdle(unread)
+			l.lookIdle(unread)
 		})
 		e.recheckIdle()
 		if got := from(t, closed); got != (ended{idle.id, TimeoutHeartbeat}) {
@@ -295,9 +293,13 @@ func TestHeartbeatCost(t *testing.T) {
 				s.lastRecv.Store(now)
 			}
 		}
-		for l.timers.len() > 0 && l.timers.next() <= now {
-			s := l.timers.heap[0].owner.(*Session)
-			l.timers.remove(s.idle)
+		for len(l.idle) > 0 && l.idle[0].due <= now {
+			if l.timers.next() != l.idle[0].due {
+				t.Fatalf("the timer is set for %d, the first session is due at %d", l.timers.next(), l.idle[0].due)
+			}
+			s := l.idle[0].s
+			l.idle.remove(s)
+			l.setIdleTimer()
 			looks++
 			if due, _ := l.idleAt(s); due <= now {
 				s.lastRecv.Store(now) // a client would have been closed: it begins anew

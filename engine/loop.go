@@ -66,17 +66,19 @@ type Loop struct {
 	sessions    atomic.Int64 // placed on this loop
 
 	// A reactor's sockets.
-	poller  *poller
-	evNext  int
-	evEnd   int
-	rbuf    []byte
-	read    reading
-	slots   []*Session
-	free    []int32
-	nextTag int32
-	batch   [][]*Session // per worker index: sessions with new events
-	batchOf []*Loop      // whose batch it is
-	batched bool
+	poller    *poller
+	evNext    int
+	evEnd     int
+	rbuf      []byte
+	read      reading
+	slots     []*Session
+	free      []int32
+	nextTag   int32
+	idle      idleQueue
+	idleTimer Timer        // for the first in it
+	batch     [][]*Session // per worker index: sessions with new events
+	batchOf   []*Loop      // whose batch it is
+	batched   bool
 
 	// A worker's sessions.
 	dirty   []*Session // with unsent output of this turn

@@ -53,8 +53,8 @@ type Session struct {
 	shut     bool     // we have
 	partial  *partial // nil between frames
 	linger   *Timer
-	unsent   int // bytes the peer had not taken when linger was set
-	idle     *Timer
+	unsent   int   // bytes the peer had not taken when linger was set
+	idlePos  int32 // place in the reactor's idle queue + 1; 0: not in it
 	idleFrom int64 // the idle clock counts from here, or from lastRecv if that is later
 	stood    int64 // since when the idle clock stands, as we do not read; 0: it goes
 
