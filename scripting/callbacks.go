@@ -10,18 +10,32 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// boxed are a session's ids as Lua values, made once.
-type boxed struct{ fd, reactor lua.LValue }
-
 var minusOne lua.LValue = lua.LNumber(-1)
 
-func boxes(s *engine.Session) *boxed {
-	if b, ok := s.Local.(*boxed); ok {
-		return b
+// fdOf is a session's id as a Lua value. It is made once, and costs an idle
+// session no more than the number. Baton holder of the session's worker.
+func fdOf(s *engine.Session) lua.LValue {
+	if v, ok := s.Local.(lua.LValue); ok {
+		return v
 	}
-	b := &boxed{lua.LNumber(s.ID()), lua.LNumber(s.ReactorID())}
-	s.Local = b
-	return b
+	v := lua.LNumber(s.ID())
+	s.Local = v
+	return s.Local.(lua.LValue)
+}
+
+// reactorIDs are the ids that reactors have as a rule, as Lua values.
+var reactorIDs = func() (list [256]lua.LValue) {
+	for i := range list {
+		list[i] = lua.LNumber(i)
+	}
+	return list
+}()
+
+func reactorIDOf(s *engine.Session) lua.LValue {
+	if id := s.ReactorID(); id < len(reactorIDs) {
+		return reactorIDs[id]
+	}
+	return lua.LNumber(s.ReactorID())
 }
 
 // WantsConnect says whether sessions begin with an event.
@@ -37,13 +51,13 @@ func (h *Host) Connect(f *engine.Fiber, s *engine.Session) {
 		return
 	}
 	c := in.begin(f, evConnect, "", fn)
-	b := boxes(s)
+	fd, reactor := fdOf(s), reactorIDOf(s)
 	c.th.Push(in.server.value)
 	if in.objects() {
-		c.th.Push(in.eventObject(b.fd, b.reactor))
+		c.th.Push(in.eventObject(fd, reactor))
 	} else {
-		c.th.Push(b.fd)
-		c.th.Push(b.reactor)
+		c.th.Push(fd)
+		c.th.Push(reactor)
 	}
 	err := c.th.Run(0)
 	c.end()
@@ -60,13 +74,13 @@ func (h *Host) Receive(f *engine.Fiber, s *engine.Session, data string) {
 		return // the top level of a replaced VM failed; that was reported
 	}
 	c := in.begin(f, evReceive, "", fn)
-	b := boxes(s)
+	fd, reactor := fdOf(s), reactorIDOf(s)
 	c.th.Push(in.server.value)
 	if in.objects() {
-		c.th.Push(in.eventObject(b.fd, b.reactor, field{"data", lua.LString(data)}))
+		c.th.Push(in.eventObject(fd, reactor, field{"data", lua.LString(data)}))
 	} else {
-		c.th.Push(b.fd)
-		c.th.Push(b.reactor)
+		c.th.Push(fd)
+		c.th.Push(reactor)
 		c.th.Push(lua.LString(data))
 	}
 	err := c.th.Run(0)
@@ -84,17 +98,16 @@ func (h *Host) Close(f *engine.Fiber, s *engine.Session, reason engine.Reason) {
 	if fn == nil {
 		return
 	}
-	b := boxes(s)
-	reactor := b.reactor
+	fd, reactor := fdOf(s), reactorIDOf(s)
 	if s.ByScript() {
 		reactor = minusOne
 	}
 	c := in.begin(f, evClose, "", fn)
 	c.th.Push(in.server.value)
 	if in.objects() {
-		c.th.Push(in.eventObject(b.fd, reactor, field{"reason", lua.LString(reason.String())}))
+		c.th.Push(in.eventObject(fd, reactor, field{"reason", lua.LString(reason.String())}))
 	} else {
-		c.th.Push(b.fd)
+		c.th.Push(fd)
 		c.th.Push(reactor)
 		c.th.Push(lua.LString(reason.String()))
 	}
@@ -112,7 +125,7 @@ func (h *Host) Water(f *engine.Fiber, s *engine.Session, full bool) {
 		ev = evBufferFull
 	}
 	if fn := in.callback(s, ev); fn != nil {
-		if err := in.run(f, ev, "", fn, in.server.value, boxes(s).fd); err != nil {
+		if err := in.run(f, ev, "", fn, in.server.value, fdOf(s)); err != nil {
 			in.failed(f, ev.String(), s.ID(), err)
 		}
 	}
