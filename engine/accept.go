@@ -187,7 +187,8 @@ func (e *Engine) admit(p *Port, fd int, sa unix.Sockaddr) {
 	}
 	opts := p.opts.Load()
 	born := nanotime()
-	s := &Session{eng: e, fd: fd, port: p, framer: opts.Framer, remote: remote.Addr, path: remote.Path, connected: epoch.UnixNano() + born, ctlPosted: true, held: e.Limits().DelayReceive}
+	s := &Session{fd: int32(fd), port: p, framer: &opts.Framer, connected: epoch.UnixNano() + born, ctlPosted: true, held: e.Limits().DelayReceive}
+	s.setRemote(remote)
 	s.lastRecv.Store(born)
 	if most := e.Limits().MaxPerAddress; most > 0 && !e.addresses.count(s, most) {
 		e.open.Add(-1)
@@ -195,7 +196,8 @@ func (e *Engine) admit(p *Port, fd int, sa unix.Sockaddr) {
 		return
 	}
 	if opts.FramerOf != nil {
-		s.framer = opts.FramerOf(s)
+		own := opts.FramerOf(s)
+		s.framer = &own
 	}
 	e.enlist(s)
 	e.accepted.Add(1)

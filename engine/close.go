@@ -121,11 +121,11 @@ func (l *Loop) finish(s *Session) {
 		}
 		if !s.shut {
 			s.shut = true
-			unix.Shutdown(s.fd, unix.SHUT_WR)
+			unix.Shutdown(int(s.fd), unix.SHUT_WR)
 			l.lingerFrom(s, nanotime())
 		}
 	}
-	if s.linger == nil || s.out.bytes < before {
+	if s.rare().linger == nil || s.out.bytes < before {
 		l.lingerFrom(s, nanotime())
 	}
 	l.setInterest(s)
@@ -135,15 +135,16 @@ func (l *Loop) finish(s *Session) {
 // it has taken something: megabytes may still lie in our kernel, and a close
 // under a peer that sends would destroy them.
 func (l *Loop) lingerFrom(s *Session, now int64) {
-	if s.linger == nil {
-		s.linger = &Timer{}
+	a := s.beside()
+	if a.linger == nil {
+		a.linger = &Timer{}
 	}
-	s.unsent = s.out.bytes + outqueue(s.fd)
+	a.unsent = s.out.bytes + outqueue(int(s.fd))
 	wait := l.eng.Limits().CloseTime
 	if l.eng.Draining() {
 		wait = drainLinger
 	}
-	l.SetTimer(s.linger, now+int64(wait), s, lingerOver)
+	l.SetTimer(a.linger, now+int64(wait), s, lingerOver)
 }
 
 // drainLinger replaces close_timeout while the server stops: a peer whose
@@ -155,11 +156,11 @@ func lingerOver(t *Timer) {
 	l := s.reactor.Load()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l.eng.Draining() && (s.out.bytes > 0 || outqueue(s.fd) > 0) {
-		l.SetTimer(s.linger, nanotime()+int64(drainLinger), s, lingerOver)
+	if l.eng.Draining() && (s.out.bytes > 0 || outqueue(int(s.fd)) > 0) {
+		l.SetTimer(t, nanotime()+int64(drainLinger), s, lingerOver)
 		return
 	}
-	if left := s.out.bytes + outqueue(s.fd); left > 0 && left < s.unsent && !l.eng.Draining() {
+	if left := s.out.bytes + outqueue(int(s.fd)); left > 0 && left < s.rare().unsent && !l.eng.Draining() {
 		l.lingerFrom(s, nanotime())
 		return
 	}
@@ -178,21 +179,23 @@ func (l *Loop) closeFD(s *Session) {
 	}
 	wasBroken := s.state == broken
 	if s.abort || wasBroken {
-		unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		unix.SetsockoptLinger(int(s.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
-	unix.Close(s.fd) // takes it out of epoll too
+	unix.Close(int(s.fd)) // takes it out of epoll too
 	s.fd, s.state, s.polled = -1, closed, false
 	l.forgetIdle(s)
 	s.out.discard()
 	s.wakeSenders()
 	l.unseat(s)
-	s.linger = nil
+	if a := s.aside.Load(); a != nil {
+		a.linger = nil
+	}
 	s.partial = nil
 	if wasBroken {
 		l.pushEnd(s, s.reason) // behind the backlog: what was read is handled first
 	}
 	if s.ended {
-		s.eng.sessions.remove(s)
+		s.port.eng.sessions.remove(s)
 	}
 	l.count.closedFDs++
 }
@@ -203,6 +206,6 @@ func (s *Session) drained() {
 	defer s.mu.Unlock()
 	s.ended = true
 	if s.state == closed {
-		s.eng.sessions.remove(s)
+		s.port.eng.sessions.remove(s)
 	}
 }

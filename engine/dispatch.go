@@ -102,7 +102,7 @@ func (o *DispatchOptions) Silent() bool {
 // mayBegin says whether the first event of the inbox may begin now. With the
 // inbox locked.
 func (s *Session) mayBegin(o *Limits) bool {
-	return s.in.n > 0 && (s.running == 0 || o.Unordered && !s.receiving && s.in.one.kind != evEnd)
+	return s.in.n > 0 && (s.in.running == 0 || o.Unordered && !s.receiving && s.in.one.kind != evEnd)
 }
 
 // queueNext queues the session for its next event, where that is to begin. The
@@ -137,8 +137,8 @@ func (l *Loop) route(s *Session, o *Limits) *Loop {
 	case ByAddress:
 		return workers[bucket(addressKey(s.peer()), len(workers))]
 	case ByUser:
-		if s.uid != 0 {
-			return workers[bucket(scatter(uint64(s.uid)), len(workers))]
+		if uid := s.rare().uid; uid != 0 {
+			return workers[bucket(scatter(uint64(uid)), len(workers))]
 		}
 	case FewestFibers:
 		if !s.weighed {
@@ -270,14 +270,12 @@ func (s *Session) Bind(uid int64) error {
 	if err := s.takesOutput(); err != nil {
 		return err
 	}
-	if s.uid != 0 {
+	if s.rare().uid != 0 {
 		return ErrBound
 	}
-	s.uid = uid
+	s.beside().uid = uid
 	return nil
 }
-
-func (s *Session) peer() Peer { return Peer{Addr: s.remote, Path: s.path} }
 
 // addressKey is the same number for all peers of one address.
 func addressKey(p Peer) uint64 {

@@ -116,7 +116,7 @@ func (l *Loop) stopReading() {
 		s.unlockIn()
 		s.mu.Lock()
 		l.setInterest(s)
-		if s.linger != nil {
+		if s.rare().linger != nil {
 			l.lingerFrom(s, nanotime()) // what is closing already has less time now
 		}
 		s.mu.Unlock()

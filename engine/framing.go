@@ -42,7 +42,7 @@ func (l *Loop) nextFrame() (string, bool) {
 	if s.partial != nil {
 		return l.completeFrame()
 	}
-	n, err := s.framer.Next(r.rest, &r.cur)
+	n, err := (*s.framer).Next(r.rest, &r.cur)
 	switch {
 	case err == nil && n == 0:
 		s.partial = &partial{bytes.Clone(r.rest), r.cur}
@@ -51,7 +51,7 @@ func (l *Loop) nextFrame() (string, bool) {
 		r.rest, r.cur = r.rest[n:], frame.Cursor{}
 		return data, true
 	default:
-		l.noFrame(s, cause(s.framer, n, len(r.rest), err))
+		l.noFrame(s, cause(*s.framer, n, len(r.rest), err))
 	}
 	l.read = reading{}
 	return "", false
@@ -65,7 +65,7 @@ func (l *Loop) completeFrame() (string, bool) {
 	var taken int
 	p.bytes, taken = frame.Gather(p.bytes, r.rest, &p.cursor)
 	r.rest = r.rest[taken:]
-	n, err := s.framer.Next(p.bytes, &p.cursor)
+	n, err := (*s.framer).Next(p.bytes, &p.cursor)
 	switch whole := n == len(p.bytes); {
 	case err == nil && n == 0 && len(r.rest) == 0:
 		l.read = reading{}
@@ -81,7 +81,7 @@ func (l *Loop) completeFrame() (string, bool) {
 		}
 		return string(p.bytes[:n]), true
 	}
-	l.noFrame(s, cause(s.framer, n, len(p.bytes), err))
+	l.noFrame(s, cause(*s.framer, n, len(p.bytes), err))
 	l.read = reading{}
 	return "", false
 }

@@ -60,7 +60,7 @@ func (e *Engine) Idle(close bool) ([]SessionID, error) {
 	for _, s := range e.Sessions(0, 0) {
 		s.mu.Lock()
 		limit := s.port.opts.Load().Heartbeat
-		idle := limit > 0 && s.state == open && !s.protected && s.stood == 0 && now-s.quietSince() >= int64(limit)
+		idle := limit > 0 && s.state == open && !s.protected && s.rare().stood == 0 && now-s.quietSince() >= int64(limit)
 		s.mu.Unlock()
 		if !idle {
 			continue
@@ -75,7 +75,7 @@ func (e *Engine) Idle(close bool) ([]SessionID, error) {
 
 // quietSince is since when nothing has come, without the time in which the
 // clock stood. Under mu.
-func (s *Session) quietSince() int64 { return max(s.lastRecv.Load(), s.idleFrom) }
+func (s *Session) quietSince() int64 { return max(s.lastRecv.Load(), s.rare().idleFrom) }
 
 // silent says whether the client has never sent anything.
 func (s *Session) silent() bool { return epoch.UnixNano()+s.lastRecv.Load() == s.connected }
@@ -84,11 +84,12 @@ func (s *Session) silent() bool { return epoch.UnixNano()+s.lastRecv.Load() == s
 func (l *Loop) readingIs(s *Session, on bool) {
 	now := nanotime()
 	switch {
-	case !on && s.stood == 0:
-		s.stood = now
-	case on && s.stood != 0:
-		s.idleFrom = now - (s.stood - s.quietSince())
-		s.stood = 0
+	case !on && s.rare().stood == 0:
+		s.beside().stood = now
+	case on && s.rare().stood != 0:
+		a := s.beside()
+		a.idleFrom = now - (a.stood - s.quietSince())
+		a.stood = 0
 	}
 	l.watchIdle(s)
 }
@@ -127,7 +128,7 @@ func (l *Loop) idleAt(s *Session) (due int64, why Reason) {
 			due, why = at, reason
 		}
 	}
-	reads := s.stood == 0 && !s.eof
+	reads := s.rare().stood == 0 && !s.eof
 	if o.Heartbeat > 0 && reads {
 		earliest(onGrid(s.quietSince()+int64(o.Heartbeat), l.eng.Limits().HeartbeatStep), TimeoutHeartbeat)
 	}
@@ -160,7 +161,7 @@ func (l *Loop) lookIdle(s *Session) {
 	due, why := l.idleAt(s)
 	if due != 0 && due <= now && why != SlowReader && (s.hasInput() || why == TimeoutIdle && s.busy()) {
 		// We are late, not the client; or it waits for us.
-		s.idleFrom = now
+		s.beside().idleFrom = now
 		due, why = l.idleAt(s)
 	}
 	if due == 0 || due > now {
@@ -180,13 +181,13 @@ func (l *Loop) lookIdle(s *Session) {
 
 // hasInput says whether bytes have come that we have not read. Under mu.
 func (s *Session) hasInput() bool {
-	n, err := unix.IoctlGetInt(s.fd, unix.TIOCINQ)
+	n, err := unix.IoctlGetInt(int(s.fd), unix.TIOCINQ)
 	return err == nil && n > 0
 }
 
 // busy says whether a callback of the session runs, or an event waits for one.
 // The reactor, under mu.
-func (s *Session) busy() bool { return s.running > 0 || s.in.n > 0 }
+func (s *Session) busy() bool { return s.in.running > 0 || s.in.n > 0 }
 
 // recheckIdle looks at all sessions anew: what counts as idle has changed. It
 // does so in steps, so that many sessions do not hold up their loop.

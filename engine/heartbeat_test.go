@@ -25,7 +25,7 @@ func aged(s *Session, by time.Duration) {
 		if s.lastSent != 0 {
 			s.lastSent = at
 		}
-		s.idleFrom = 0
+		s.beside().idleFrom = 0
 		s.mu.Unlock()
 	})
 }
@@ -68,7 +68,7 @@ func TestIdleSessionsAreClosed(t *testing.T) {
 		eventually(t, "it is paused", func() bool { return paused.Paused() })
 		onLoop(l, func() {
 			paused.mu.Lock()
-			paused.stood -= hour / 2
+			paused.beside().stood -= hour / 2
 			paused.mu.Unlock()
 		})
 		for _, s := range []*Session{idle, safe, unread} {
@@ -134,15 +134,15 @@ func TestIdleClockStands(t *testing.T) {
 		pause := func(on bool) {
 			s.Worker().Spawn(RootTimer, func(f *Fiber) { f.Pause(s, on) })
 			eventually(t, "the reactor has seen it", func() (ok bool) {
-				onLoop(l, func() { ok = (s.stood != 0) == on })
+				onLoop(l, func() { ok = (s.beside().stood != 0) == on })
 				return ok
 			})
 		}
 		quiet := func() (d time.Duration) {
 			onLoop(l, func() {
 				now := nanotime()
-				if s.stood != 0 {
-					now = s.stood
+				if s.beside().stood != 0 {
+					now = s.beside().stood
 				}
 				d = time.Duration(now - s.quietSince()).Round(time.Minute)
 			})
@@ -153,8 +153,8 @@ func TestIdleClockStands(t *testing.T) {
 			pause(true)
 			onLoop(l, func() { // fifty minutes pass
 				s.lastRecv.Add(-50 * int64(time.Minute))
-				s.idleFrom -= 50 * int64(time.Minute)
-				s.stood -= 50 * int64(time.Minute)
+				s.beside().idleFrom -= 50 * int64(time.Minute)
+				s.beside().stood -= 50 * int64(time.Minute)
 			})
 			pause(false)
 			if got := quiet(); got != 10*time.Minute {
@@ -281,7 +281,7 @@ func TestHeartbeatCost(t *testing.T) {
 	p.opts.Store(&PortOptions{IdleOptions: IdleOptions{Heartbeat: limit}})
 	var all []*Session
 	for range sessions {
-		s := &Session{eng: e, port: p}
+		s := &Session{port: p}
 		all = append(all, s)
 		s.lastRecv.Store(1)
 		l.watchIdle(s)
@@ -376,7 +376,7 @@ func TestDelayReceive(t *testing.T) {
 		}
 		s := e.Sessions(0, 1)[0]
 		onLoop(s.reactor.Load(), func() {
-			if s.interest != 0 || s.stood == 0 {
+			if s.interest != 0 || s.beside().stood == 0 {
 				t.Error("it is read")
 			}
 		})

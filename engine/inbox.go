@@ -24,18 +24,23 @@ type event struct {
 // none or one, which costs no memory of its own.
 type inbox struct {
 	bytes atomic.Int64 // of data; written by whoever may touch the inbox
-	n     int
-	one   event // the oldest
-	more  fifo[event]
+	n     int32
+	// running counts the callbacks and receivers of the session that run or wait.
+	running int32
+	one     event // the oldest
+	more    *fifo[event]
 }
 
 func (in *inbox) push(ev event) {
 	in.bytes.Store(in.bytes.Load() + int64(len(ev.data)))
 	if in.n++; in.n == 1 {
 		in.one = ev
-	} else {
-		in.more.push(ev)
+		return
 	}
+	if in.more == nil {
+		in.more = &fifo[event]{list: make([]event, 0, 8)} // one seldom comes alone
+	}
+	in.more.push(ev)
 }
 
 func (in *inbox) pop() event {
@@ -44,8 +49,8 @@ func (in *inbox) pop() event {
 	in.one = event{}
 	if in.n--; in.n > 0 {
 		in.one = in.more.pop()
-	} else if in.more.list != nil {
-		in.more = fifo[event]{}
+	} else {
+		in.more = nil
 	}
 	return ev
 }

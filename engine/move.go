@@ -110,7 +110,7 @@ func (l *Loop) hand(s *Session) (bytes int64, ok bool) {
 	if s.coming || s.state == closed && s.ended {
 		return 0, false // settle looks at it again; or it is no session any more
 	}
-	ok = s.worker.Load() == l && s.running == 0 && !s.queued
+	ok = s.worker.Load() == l && s.in.running == 0 && !s.queued
 	to := s.home.Load()
 	mine := to == l
 	if l.leaving && !ok && !(mine && s.split) || !l.leaving && !(ok && mine) {
@@ -177,11 +177,11 @@ func (l *Loop) settle(s *Session) {
 	s.coming = false
 	if s.fd >= 0 {
 		l.seat(s)
-		if s.linger != nil {
-			l.SetTimer(s.linger, s.linger.When(), s, lingerOver)
+		if t := s.rare().linger; t != nil {
+			l.SetTimer(t, t.When(), s, lingerOver)
 		}
 	}
-	if s.in.n > 0 && s.running == 0 && !s.queued {
+	if s.in.n > 0 && s.in.running == 0 && !s.queued {
 		s.queued = true
 		l.runq.push(s)
 	}
@@ -211,7 +211,7 @@ func (l *Loop) seat(s *Session) {
 	}
 	s.interest = s.wanted()
 	l.readingIs(s, s.interest&unix.EPOLLIN != 0)
-	if err := l.poller.add(s.fd, s.interest, s.slot, s.tag); err != nil {
+	if err := l.poller.add(int(s.fd), s.interest.events(), s.slot, s.tag); err != nil {
 		l.eng.log.Error("cannot watch a session", "fd", s.id, "error", err)
 		s.breakOff(ReadError)
 	} else {
@@ -225,10 +225,10 @@ func (l *Loop) unseat(s *Session) {
 		return
 	}
 	if s.polled {
-		l.poller.del(s.fd)
+		l.poller.del(int(s.fd))
 	}
-	if s.linger != nil {
-		l.StopTimer(s.linger)
+	if t := s.rare().linger; t != nil {
+		l.StopTimer(t)
 	}
 	l.forgetIdle(s)
 	l.slots[s.slot] = nil

@@ -53,7 +53,7 @@ type moving struct {
 }
 
 func (m *moving) Moved(s *Session) {
-	if s.Worker() != s.worker.Load() || s.running != 0 {
+	if s.Worker() != s.worker.Load() || s.in.running != 0 {
 		panic("moved at the wrong time")
 	}
 	m.moves.Add(1)

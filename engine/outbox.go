@@ -15,9 +15,13 @@ const (
 )
 
 type chunk struct {
-	n    int // bytes filled
-	data [chunkSize]byte
+	from, n int32 // data[from:n] is not sent yet
+	next    *chunk
+	data    [chunkSize]byte
 }
+
+// unsent is what lies in the chunk.
+func (c *chunk) unsent() []byte { return c.data[c.from:c.n] }
 
 var chunks = sync.Pool{New: func() any { return new(chunk) }}
 
@@ -105,12 +109,11 @@ func (o *outbox) discard() {
 // copied into chunks, so that a short piece of a long string never holds the
 // long string for long.
 type pile struct {
-	one    string
-	chunks []*chunk
-	head   int // sent bytes of chunks[0]
+	one  string
+	last *chunk // of a ring: the first one follows it; nil: there is none
 }
 
-func (p *pile) empty() bool { return p.one == "" && len(p.chunks) == 0 }
+func (p *pile) empty() bool { return p.one == "" && p.last == nil }
 
 func (p *pile) add(data string) {
 	if p.empty() {
@@ -127,48 +130,53 @@ func (p *pile) add(data string) {
 
 func (p *pile) copyIn(data string) {
 	for len(data) > 0 {
-		last := len(p.chunks) - 1
-		if last < 0 || p.chunks[last].n == chunkSize {
-			c := chunks.Get().(*chunk)
-			c.n = 0
-			p.chunks = append(p.chunks, c)
-			last++
+		c := p.last
+		if c == nil || c.n == chunkSize {
+			c = chunks.Get().(*chunk)
+			c.from, c.n = 0, 0
+			if p.last == nil {
+				c.next = c
+			} else {
+				c.next, p.last.next = p.last.next, c
+			}
+			p.last = c
 		}
-		c := p.chunks[last]
 		n := copy(c.data[c.n:], data)
-		c.n += n
+		c.n += int32(n)
 		data = data[n:]
 	}
 }
 
 // sent forgets the first n bytes of the chunks.
 func (p *pile) sent(n int) {
-	drop := 0
 	for n > 0 {
-		c := p.chunks[drop]
-		if rest := c.n - p.head; n < rest {
-			p.head += n
-			break
+		c := p.last.next
+		if rest := len(c.unsent()); n < rest {
+			c.from += int32(n)
+			return
 		} else {
 			n -= rest
 		}
-		chunks.Put(c)
-		p.chunks[drop] = nil
-		p.head = 0
-		drop++
-	}
-	if drop == len(p.chunks) {
-		p.chunks = nil
-	} else if drop > 0 {
-		p.chunks = append(p.chunks[:0], p.chunks[drop:]...)
+		p.dropFirst()
 	}
 }
 
-func (p *pile) drop() {
-	for _, c := range p.chunks {
-		chunks.Put(c)
+func (p *pile) dropFirst() {
+	c := p.last.next
+	if c == p.last {
+		p.last = nil
+	} else {
+		p.last.next = c.next
 	}
-	*p = pile{}
+	c.next = nil
+	chunks.Put(c)
+}
+
+func (p *pile) drop() {
+	for p.last != nil {
+		p.dropFirst()
+	}
+	p.one = ""
 }
 
 // write gives the kernel what it takes of the pile at once. What it refuses of
@@ -194,18 +202,20 @@ func (p *pile) write(fd, flags int) (n int, errno syscall.Errno) {
 
 // writeChunks writes the chunks with one system call.
 func (p *pile) writeChunks(fd, flags int) (int, syscall.Errno) {
-	if len(p.chunks) == 1 {
-		c := p.chunks[0]
-		return transmit(fd, &c.data[p.head], c.n-p.head, flags)
+	c := p.last.next
+	if c == p.last {
+		b := c.unsent()
+		return transmit(fd, &b[0], len(b), flags)
 	}
 	var vec [maxIovecs][]byte
-	n := min(len(p.chunks), maxIovecs)
-	for i := range n {
-		from := 0
-		if i == 0 {
-			from = p.head
+	n := 0
+	for n < maxIovecs {
+		vec[n] = c.unsent()
+		n++
+		if c == p.last {
+			break
 		}
-		vec[i] = p.chunks[i].data[from:p.chunks[i].n]
+		c = c.next
 	}
 	for {
 		w, err := unix.Writev(fd, vec[:n])
@@ -234,7 +244,7 @@ loop:
 			if o.rare != nil && len(o.rare.files) > 0 {
 				flags = unix.MSG_MORE // a file follows: the same packet may hold both
 			}
-			n, errno = o.pile.write(s.fd, flags)
+			n, errno = o.pile.write(int(s.fd), flags)
 		} else {
 			var step fileStep
 			if n, errno, step = s.writeFile(&budget); step == fileLost {
@@ -272,12 +282,12 @@ func (s *Session) writeFault(errno syscall.Errno) Reason {
 	if errno == unix.EPIPE { // the peer was done before it refused our bytes
 		return ClientClosed
 	}
-	return lostReason(s.fd, errno, WriteError)
+	return lostReason(int(s.fd), errno, WriteError)
 }
 
 // setFull notes that a watermark was crossed and tells the worker. Under mu.
 func (s *Session) setFull(full bool) {
-	if s.full == full || s.eng.water == nil {
+	if s.full == full || s.port.eng.water == nil {
 		return
 	}
 	s.full = full

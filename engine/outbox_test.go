@@ -73,7 +73,7 @@ func TestReaderThatNeverReads(t *testing.T) {
 		if n := s.out.bytes; n > o.Ports[0].OutboxBytes || n < o.Ports[0].OutboxBytes-9001 {
 			t.Errorf("%d bytes are unsent, want nearly %d", n, o.Ports[0].OutboxBytes)
 		}
-		if n := len(s.out.chunks) * chunkSize; n > o.Ports[0].OutboxBytes+2*chunkSize {
+		if n := len(pieces(&s.out.pile)) * chunkSize; n > o.Ports[0].OutboxBytes+2*chunkSize {
 			t.Errorf("%d bytes of memory for %d", n, s.out.bytes)
 		}
 		s.mu.Unlock()
@@ -331,12 +331,8 @@ func TestOutboxBooks(t *testing.T) {
 			want = want[8:]
 		}
 		var have []byte
-		for k, c := range o.chunks {
-			from := 0
-			if k == 0 {
-				from = o.head
-			}
-			have = append(have, c.data[from:c.n]...)
+		for _, b := range pieces(&o.pile) {
+			have = append(have, b...)
 		}
 		if !bytes.Equal(have, want) {
 			t.Fatal("the chunks differ from what was queued")
@@ -346,4 +342,16 @@ func TestOutboxBooks(t *testing.T) {
 		o.bytes -= n
 		want = want[n:]
 	}
+}
+
+// pieces are the bytes of each chunk.
+func pieces(p *pile) (list [][]byte) {
+	for c := p.last; c != nil; {
+		c = c.next
+		list = append(list, c.unsent())
+		if c == p.last {
+			break
+		}
+	}
+	return list
 }

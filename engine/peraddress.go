@@ -15,7 +15,7 @@ type perAddress struct {
 // count counts s, unless its address has max sessions already; max 0 is no
 // limit. A client without an address, of a unix socket, is not limited.
 func (c *perAddress) count(s *Session, max int) bool {
-	at := s.remote.Addr().Unmap()
+	at := s.peer().Addr.Addr().Unmap()
 	if !at.IsValid() {
 		return true
 	}
@@ -43,7 +43,7 @@ func (c *perAddress) drop(s *Session) {
 		return
 	}
 	s.counted = false
-	at := s.remote.Addr().Unmap()
+	at := s.peer().Addr.Addr().Unmap()
 	if c.open[at]--; c.open[at] == 0 {
 		delete(c.open, at)
 	}

@@ -65,11 +65,11 @@ func (l *Loop) readable(f *Fiber, s *Session) {
 	if held {
 		return
 	}
-	n, errno := recv(s.fd, l.rbuf)
+	n, errno := recv(int(s.fd), l.rbuf)
 	switch {
 	case errno == unix.EAGAIN:
 	case errno != 0:
-		reason := lostReason(s.fd, errno, ReadError)
+		reason := lostReason(int(s.fd), errno, ReadError)
 		if errno == unix.EPIPE {
 			reason = Reset
 		}
@@ -128,13 +128,13 @@ func (l *Loop) ingest(f *Fiber, s *Session, b []byte) {
 // worker are one and nothing of the session is before it, else into the inbox.
 func (l *Loop) arrive(f *Fiber, s *Session, data string) {
 	if !s.split && s.in.n == 0 {
-		if (s.running == 0 || l.eng.Limits().Unordered && !s.receiving) && !s.ended && !l.leaving {
-			s.running++
+		if (s.in.running == 0 || l.eng.Limits().Unordered && !s.receiving) && !s.ended && !l.leaving {
+			s.in.running++
 			l.deliver(f, s, event{kind: evData, data: data})
 			l.release(s)
 			return
 		}
-		if s.receiving && s.receiver.wakeLocal(data, nil) {
+		if s.receiving && s.receiver.waiter().wakeLocal(data, nil) {
 			s.receiving = false
 			return
 		}
@@ -222,7 +222,7 @@ func (l *Loop) checkBacklog(s *Session) {
 	o := l.eng.Limits()
 	s.lockIn()
 	w, before, list := s.home.Load(), s.pause, false
-	if s.in.n > o.InboxEvents || s.in.bytes.Load() > int64(o.InboxBytes) {
+	if int(s.in.n) > o.InboxEvents || s.in.bytes.Load() > int64(o.InboxBytes) {
 		s.pause |= pauseInbox
 	}
 	if s.in.n > 0 && w.backlog.Load() > o.WorkerBytes {
@@ -284,20 +284,20 @@ func (l *Loop) endInput(s *Session, reason Reason) {
 // would be announced for ever.
 func (l *Loop) hangUp(s *Session) {
 	reason := ClientClosed
-	errno, _ := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	errno, _ := unix.GetsockoptInt(int(s.fd), unix.SOL_SOCKET, unix.SO_ERROR)
 	switch {
 	case errno == 0 && s.port.kind == UnixStream && !s.eof && !s.blocked:
 		// A unix peer hangs up as soon as it closes; what it sent can be read
 		// still. Until then the hang-up is announced once.
 		s.mu.Lock()
-		if s.interest != unix.EPOLLET {
-			s.interest = unix.EPOLLET
-			l.poller.mod(s.fd, s.interest, s.slot, s.tag)
+		if s.interest != edge {
+			s.interest = edge
+			l.poller.mod(int(s.fd), edge.events(), s.slot, s.tag)
 		}
 		s.mu.Unlock()
 		return
 	case errno != 0 && errno != int(unix.EPIPE):
-		reason = lostReason(s.fd, unix.Errno(errno), Reset)
+		reason = lostReason(int(s.fd), unix.Errno(errno), Reset)
 	}
 	l.lost(s, reason)
 }
@@ -325,7 +325,7 @@ func (l *Loop) writable(s *Session) {
 }
 
 // wanted is what the session waits for of the poller. Under mu.
-func (s *Session) wanted() (events uint32) {
+func (s *Session) wanted() (events interest) {
 	if !s.eof && (s.pause == 0 && !s.held || s.state == ending) {
 		events = unix.EPOLLIN
 	}
@@ -348,7 +348,7 @@ func (l *Loop) setInterest(s *Session) {
 		l.readingIs(s, want&unix.EPOLLIN != 0)
 	}
 	s.interest = want
-	if err := l.poller.mod(s.fd, want, s.slot, s.tag); err != nil {
+	if err := l.poller.mod(int(s.fd), want.events(), s.slot, s.tag); err != nil {
 		l.eng.log.Error("cannot watch a session", "fd", s.id, "error", err)
 		s.breakOff(ReadError)
 	}

@@ -33,12 +33,12 @@ func (r *registry) remove(s *Session) {
 	if r.byID[s.id] != s {
 		return
 	}
-	if s.eng.gone != nil {
-		s.eng.gone(s)
+	if s.port.eng.gone != nil {
+		s.port.eng.gone(s)
 	}
-	s.eng.open.Add(-1)
+	s.port.eng.open.Add(-1)
 	if s.counted {
-		s.eng.addresses.drop(s)
+		s.port.eng.addresses.drop(s)
 	}
 	s.home.Load().sessions.Add(-1)
 	if s.split {

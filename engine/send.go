@@ -48,7 +48,7 @@ func (s *Session) accept(from *Loop, data string) error {
 	if err := s.takesOutput(); err != nil {
 		return err
 	}
-	if most := s.eng.Limits().SendBytes; most > 0 && len(data) > most {
+	if most := s.port.eng.Limits().SendBytes; most > 0 && len(data) > most {
 		return ErrTooLong
 	}
 	if len(data) > opts.OutboxBytes {

@@ -192,7 +192,7 @@ func (s *Session) writeFile(budget *int) (n int, errno syscall.Errno, step fileS
 		s.tellReactor()
 		return 0, 0, fileWaits
 	}
-	n, err := unix.Sendfile(s.fd, f.fd, &f.off, int(min(f.left, f.ready-f.off, int64(*budget))))
+	n, err := unix.Sendfile(int(s.fd), f.fd, &f.off, int(min(f.left, f.ready-f.off, int64(*budget))))
 	switch {
 	case err == unix.EINTR:
 		return 0, 0, fileWritten
@@ -222,7 +222,7 @@ func (s *Session) writeFile(budget *int) (n int, errno syscall.Errno, step fileS
 // fileFault ends a session to which a file cannot be sent to its end: what
 // comes behind it would be taken for its rest.
 func (s *Session) fileFault(f *filePart, what string) {
-	s.eng.log.Error("sendfile: "+what, "fd", s.id, "reason", SendfileFailed, "file", f.path, "unsent", f.left)
+	s.port.eng.log.Error("sendfile: "+what, "fd", s.id, "reason", SendfileFailed, "file", f.path, "unsent", f.left)
 	s.breakOff(SendfileFailed)
 }
 
@@ -235,7 +235,7 @@ func (s *Session) makeReady(f *filePart) bool {
 		return true
 	}
 	f.reading = true
-	e := s.eng
+	e := s.port.eng
 	e.blocking.Add(1)
 	e.helpers.Add(1)
 	go func() {

@@ -64,7 +64,7 @@ func (l *Loop) serve(f *Fiber, s *Session) {
 	}
 	for n, begun := 1, nanotime(); ; n++ {
 		ev, home := s.in.pop(), s.home.Load()
-		s.running++
+		s.in.running++
 		resume := l.eased(s)
 		if o.Unordered && !s.queued && s.mayBegin(o) {
 			l.queueNext(s, o)
@@ -114,7 +114,7 @@ func (l *Loop) eased(s *Session) bool {
 	}
 	o := l.eng.Limits()
 	before := s.pause
-	if s.in.n <= o.InboxEvents/2 && s.in.bytes.Load() <= int64(o.InboxBytes)/2 {
+	if int(s.in.n) <= o.InboxEvents/2 && s.in.bytes.Load() <= int64(o.InboxBytes)/2 {
 		s.pause &^= pauseInbox
 	}
 	if s.in.n == 0 {
@@ -198,7 +198,7 @@ func (l *Loop) release(s *Session) { l.next(s, serveEvents, 0) }
 // gone on meanwhile. Then it reports true, with the inbox locked.
 func (l *Loop) next(s *Session, n int, begun int64) bool {
 	s.lockIn()
-	if s.running--; s.in.n > 0 && !s.queued {
+	if s.in.running--; s.in.n > 0 && !s.queued {
 		if o := l.eng.Limits(); s.mayBegin(o) {
 			if n < serveEvents && l.phase == phaseQueue && l.left > 0 && !l.restless && !o.Unordered && !s.ended &&
 				(!s.split || s.in.one.to == 0 && !o.Dispatch.PerEvent() && l.route(s, o) == l) &&
@@ -240,10 +240,11 @@ func (l *Loop) feedReceiver(s *Session) (ev event, home *Loop, resume bool) {
 // wakeReceiver wakes who waits in Recv, here or on the worker the session had
 // before dispatch was changed.
 func (l *Loop) wakeReceiver(s *Session, v any, err error) bool {
-	if s.receiver.f.loop == l {
-		return s.receiver.wakeLocal(v, err)
+	w := s.receiver.waiter() // it begins no other wait before it has cleared receiving
+	if w.f.loop == l {
+		return w.wakeLocal(v, err)
 	}
-	return s.receiver.finish(v, err)
+	return w.finish(v, err)
 }
 
 // skipWater moves watermark events behind what a receiver waits for, and
@@ -320,17 +321,16 @@ func (f *Fiber) Recv(s *Session, timeout time.Duration) (string, error) {
 		s.unlockIn()
 		return "", ErrShutdown
 	}
-	w, err := f.Begin("server:recv")
-	if err != nil {
+	if _, err := f.Begin("server:recv"); err != nil {
 		s.unlockIn()
 		return "", err
 	}
-	s.receiver, s.receiving = w, true
-	s.running++ // nothing may overtake the waiting receiver
+	s.receiver, s.receiving = f, true
+	s.in.running++ // nothing may overtake the waiting receiver
 	s.unlockIn()
 	v, err := f.Wait(timeout)
 	s.lockIn()
-	if s.receiver == w {
+	if s.receiver == f {
 		s.receiving = false
 	}
 	s.unlockIn()

@@ -27,7 +27,7 @@ func option(t *testing.T, fd, level, name int) int {
 // sessions; after a change, of those that come from then on.
 func TestSocketOptions(t *testing.T) {
 	fds := make(chan int, 1)
-	h := &funcs{receive: func(f *Fiber, s *Session, data string) { fds <- s.fd }}
+	h := &funcs{receive: func(f *Fiber, s *Session, data string) { fds <- int(s.fd) }}
 	first := SocketOptions{
 		KeepAlive: true, KeepIdle: 11, KeepInterval: 12, KeepCount: 13, UserTimeout: 14_000,
 		DeferAccept: 3, RecvBuffer: 100_000, SendBuffer: 120_000,
