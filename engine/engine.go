@@ -85,7 +85,6 @@ func New(o Options, h Handler) (*Engine, error) {
 		e.moved = m.Moved
 	}
 	e.limits.Store(&o.Limits)
-	e.sessions.byID = make(map[SessionID]*Session)
 	e.pool.begin(e, o.TaskStore, o.TaskWorkers)
 	var all roster
 	var faults []error

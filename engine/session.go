@@ -91,8 +91,6 @@ type Session struct {
 	mu       sync.Mutex // the outbox lock; a leaf but for mailbox.mu. It guards state and all that follows, but cut
 	lastSent int64      // nanotime at which the kernel took something last, or began to refuse
 	out      outbox
-
-	prev, next *Session // in the registry, by id
 }
 
 // aside is what few sessions have. Under the session's mu, but for what never
