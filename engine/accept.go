@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,6 +34,7 @@ type Port struct {
 	once     sync.Once
 	running  atomic.Bool
 	done     chan struct{}
+	name     unix.RawSockaddrAny // of the client that was accepted last; run's
 
 	dispatch sync.Mutex // held while clients or packets go to workers
 	as       *Port      // whose they are as long as this port is only bound; under dispatch
@@ -138,11 +140,11 @@ func (p *Port) pause(d time.Duration) bool {
 func (p *Port) acceptAll(fd int) time.Duration {
 	e := p.eng
 	for {
-		conn, sa, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		switch err {
-		case nil:
+		conn, remote, errno := p.acceptOne(fd)
+		switch errno {
+		case 0:
 			p.dispatch.Lock()
-			e.admit(p.acting(), conn, sa)
+			e.admit(p.acting(), conn, remote)
 			p.dispatch.Unlock()
 		case unix.EAGAIN:
 			// Only now is the drought over: while others wait, each client that
@@ -153,23 +155,34 @@ func (p *Port) acceptAll(fd int) time.Duration {
 			e.refused[OutOfDescriptors].Add(1)
 			if e.dryAccepts.Add(1) == 1 {
 				e.log.Error("cannot accept: clients wait until descriptors are free",
-					"reason", OutOfDescriptors, "error", err, "sessions", e.open.Load())
+					"reason", OutOfDescriptors, "error", errno, "sessions", e.open.Load())
 			}
 			return retryAccept
 		default:
 			// The client has gone already (ECONNABORTED), or its network has:
 			// the next one is a matter of its own.
-			if err != unix.EINTR && err != unix.ECONNABORTED {
-				e.log.Debug("accept", "error", err)
+			if errno != unix.EINTR && errno != unix.ECONNABORTED {
+				e.log.Debug("accept", "error", errno)
 				return time.Millisecond
 			}
 		}
 	}
 }
 
+// acceptOne takes one client, without memory of its own: it never waits, as the
+// listener does not block.
+func (p *Port) acceptOne(fd int) (conn int, remote Peer, errno syscall.Errno) {
+	size := uint32(unix.SizeofSockaddrAny)
+	n, _, errno := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&p.name)), uintptr(unsafe.Pointer(&size)),
+		unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	if errno != 0 {
+		return -1, Peer{}, errno
+	}
+	return int(n), peerAt(&p.name, size), 0
+}
+
 // admit makes a session of an accepted descriptor, or refuses it.
-func (e *Engine) admit(p *Port, fd int, sa unix.Sockaddr) {
-	remote := peerOf(sa)
+func (e *Engine) admit(p *Port, fd int, remote Peer) {
 	refuse := func(r Reason) {
 		unix.Close(fd)
 		if e.refused[r].Add(1) == 1 || e.refusedLog.allow() {

@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // Kind is what a port speaks: a stream, whose clients have sessions, or
@@ -172,15 +170,4 @@ func ParsePeer(host string, port int) (Peer, error) {
 		return Peer{}, fmt.Errorf("port %d is not in 1..65535", port)
 	}
 	return Peer{Addr: netip.AddrPortFrom(ip.Unmap(), uint16(port))}, nil
-}
-
-// peerOf is the peer at an address that the kernel has given.
-func peerOf(sa unix.Sockaddr) Peer {
-	if u, ok := sa.(*unix.SockaddrUnix); ok {
-		if u.Name == "@" { // how an unnamed one is shown
-			return Peer{}
-		}
-		return Peer{Path: u.Name}
-	}
-	return Peer{Addr: addrPort(sa)}
 }
