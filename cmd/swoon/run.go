@@ -73,6 +73,9 @@ func serve(o scripting.Options, socket string) int {
 	// collections give back most of what they cost.
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
+		done := make(chan struct{})
+		defer close(done)
+		go giveBack(done)
 	}
 	signal.Ignore(syscall.SIGPIPE) // print to a closed pipe must not end the server
 	background := asDaemon()
