@@ -157,6 +157,7 @@ func TestReasonsAreCounted(t *testing.T) {
 			c.Close()
 		}
 		dial(t, addr).Close()
+		eventually(t, "all have come", func() bool { return e.Stats(nil).Accepted == 4 })
 		balanced(t, e)
 		eventually(t, "they are counted", func() bool {
 			st := e.Stats(nil)
