@@ -106,6 +106,36 @@ require("probe").pop()
 	}
 }
 
+// A channel that gets room takes what waits to be pushed; one that loses it keeps
+// what is inside, and pushes and pops meet behind that.
+func TestRoomComesAndGoes(t *testing.T) {
+	c := NewChannel("none", 0)
+	got := inWait(t, func(w scripting.Waiter) {
+		if _, ok := await(w, []choice{{&Chan{Channel: c}, true, lua.LNumber(7)}}, 0); ok {
+			t.Error("pushed into nothing")
+		}
+		c.Resize(2)
+	})
+	if got != (Done{0, lua.LNil, true}) || c.Len() != 1 {
+		t.Errorf("the push ended with %v, %d inside", got, c.Len())
+	}
+	c.Resize(0)
+	got = inWait(t, func(w scripting.Waiter) {
+		await(w, []choice{{&Chan{Channel: c}, true, lua.LNumber(8)}}, 0)
+		for _, want := range []lua.LNumber{7, 8} {
+			if v, state := c.Pop(); state != Moved || v != want {
+				t.Errorf("popped %v, want %v", v, want)
+			}
+		}
+		if _, state := c.Pop(); state != Blocked {
+			t.Error("there is more")
+		}
+	})
+	if got != (Done{0, lua.LNil, true}) || c.Len() != 0 {
+		t.Errorf("the push ended with %v, %d inside", got, c.Len())
+	}
+}
+
 // Waits that are over do not pile up.
 func TestLineForgetsWhatIsOver(t *testing.T) {
 	var l line[int]
