@@ -2,11 +2,10 @@ package client
 
 import (
 	"fmt"
-	"sort"
-	"strings"
 	"time"
 
 	"swoon/scripting"
+	"swoon/scripting/vm"
 	"swoon/stdlib/internal/socket"
 
 	lua "github.com/yuin/gopher-lua"
@@ -68,19 +67,25 @@ func (m *Maker) Key() string {
 	if m.opts.fn != nil {
 		return ""
 	}
-	var parts []string
+	options := make(map[string]string, len(m.given))
 	for name, v := range m.given {
-		if t, ok := v.(*lua.LTable); ok {
-			var inner []string
-			t.ForEach(func(k, v lua.LValue) { inner = append(inner, fmt.Sprintf("%v=%q", k, v.String())) })
-			sort.Strings(inner)
-			parts = append(parts, name+"={"+strings.Join(inner, ",")+"}")
-			continue
-		}
-		parts = append(parts, fmt.Sprintf("%s=%q", name, v.String()))
+		options[name] = written(v)
 	}
-	sort.Strings(parts)
-	return fmt.Sprint(m.target.Kind, m.target.Host, ":", m.target.Port, " ", strings.Join(parts, " "))
+	return fmt.Sprint(m.target.Kind, m.target.Host, ":", m.target.Port, options) // in the order of the keys
+}
+
+// written is what an option's value says, tables by what they hold.
+func written(v lua.LValue) string {
+	t, ok := v.(*lua.LTable)
+	if !ok {
+		return fmt.Sprintf("%s %q", v.Type(), v.String())
+	}
+	inner := map[string]string{}
+	vm.Each(t, func(k, v lua.LValue) bool {
+		inner[written(k)] = written(v)
+		return true
+	})
+	return fmt.Sprint(inner)
 }
 
 // become gives a client these options, which have been checked.

@@ -9,11 +9,12 @@ import (
 	"swoon/scripting/scriptingtest"
 	"swoon/stdlib/client"
 	"swoon/stdlib/co"
+	clock "swoon/stdlib/time"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var modules = []scripting.Module{Module, client.Module, co.Module}
+var modules = []scripting.Module{Module, client.Module, co.Module, clock.Module}
 
 const head = `local pool, client, co = require "pool", require "client", require "co"
 -- objects that can be told apart, and broken

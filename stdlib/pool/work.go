@@ -162,8 +162,6 @@ func (p *Pool) verify(e *entry, j *job) {
 			p.destroy(e)
 		case p.retired && p.lines.n == 0:
 			p.handOver(e)
-		case j == nil && p.checksBorrowed():
-			p.layAside(e)
 		default:
 			p.give(e)
 		}
