@@ -31,7 +31,7 @@ func (p *Pool) giveBack(L *lua.LState, what string, good bool) error {
 		if e != nil {
 			text = "the object is not borrowed: it was given back at " + e.back
 		}
-		return &scripting.Errno{Name: errNotBorrowed, Code: 22, Text: fmt.Sprintf("pool '%s': %s", p.cfg.name, text)}
+		return &scripting.Errno{Name: "not_borrowed", Code: 22, Text: fmt.Sprintf("pool '%s': %s", p.cfg.name, text)}
 	}
 	e.back = scripting.Place(L)
 	p.returned(e, good)

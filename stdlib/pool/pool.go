@@ -150,9 +150,8 @@ type loan struct {
 
 // Failures of a pool.
 var (
-	errWaiting     = &scripting.Errno{Name: "max_waiting", Code: 11, Text: "too many fibers wait for an object of the pool (max_waiting)"}
-	errDraining    = &scripting.Errno{Name: "draining", Code: 108, Text: "the pool lends no more: it is drained or closed"}
-	errNotBorrowed = "not_borrowed"
+	errWaiting  = &scripting.Errno{Name: "max_waiting", Code: 11, Text: "too many fibers wait for an object of the pool (max_waiting)"}
+	errDraining = &scripting.Errno{Name: "draining", Code: 108, Text: "the pool lends no more: it is drained or closed"}
 )
 
 func newPool(in *scripting.Instance, L *lua.LState) int {

@@ -34,7 +34,7 @@ func (p *Pool) make() {
 		awaited := j.at != nil
 		p.supply.done(j)
 		if fail == nil && p.all[object] != nil {
-			fail = failed("create_failed", "create returned an object that is in the pool already")
+			fail = failed("create returned an object that is in the pool already")
 		}
 		if fail != nil {
 			p.notMade(fail, awaited)
@@ -50,14 +50,14 @@ func (p *Pool) make() {
 	})
 }
 
-func failed(name, text string) *scripting.Errno {
-	return &scripting.Errno{Name: name, Code: 5, Text: text}
+func failed(text string) *scripting.Errno {
+	return &scripting.Errno{Name: "create_failed", Code: 5, Text: text}
 }
 
 // product is what create has returned: an object, or why there is none.
 func product(th *vm.Thread, err *vm.Error) (lua.LValue, *scripting.Errno) {
 	if err != nil {
-		return nil, failed("create_failed", err.Message)
+		return nil, failed(err.Message)
 	}
 	v := lua.LValue(lua.LNil)
 	if th.Results() > 0 {
@@ -68,15 +68,15 @@ func product(th *vm.Thread, err *vm.Error) (lua.LValue, *scripting.Errno) {
 		return v, nil
 	}
 	if lua.LVAsBool(v) {
-		return nil, failed("create_failed", "create must return a table or another object, not a "+v.Type().String())
+		return nil, failed("create must return a table or another object, not a " + v.Type().String())
 	}
 	switch {
 	case th.Results() > 2:
-		return nil, failed(th.Get(2).String(), th.Get(3).String())
+		return nil, &scripting.Errno{Name: th.Get(2).String(), Code: 5, Text: th.Get(3).String()}
 	case th.Results() > 1:
-		return nil, failed("create_failed", th.Get(2).String())
+		return nil, failed(th.Get(2).String())
 	}
-	return nil, failed("create_failed", "create returned nothing")
+	return nil, failed("create returned nothing")
 }
 
 // take adds an object that was made at that time.
