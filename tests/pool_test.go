@@ -5,6 +5,8 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 )
@@ -130,4 +132,60 @@ func TestSoakPool(t *testing.T) {
 	}
 	sharePool(t, setup{}, 2000, 50)
 	sharePoolOfMortals(t, setup{}, 2000, 50)
+}
+
+// Requests go on through pools while the script is reloaded again and again:
+// each answer is the right one, none fails, and the connections stay.
+func TestPoolsAcrossReloads(t *testing.T) {
+	for _, s := range []setup{{mode: "base", workers: 2}, {mode: "process", workers: 4, race: true}} {
+		t.Run(s.mode, func(t *testing.T) {
+			peer := serve(t, setup{mode: "base", workers: 1}, strings.Replace(echoPeer, "n = n + 1", `n = n + 1 print("another")`, 1))
+			text := strings.ReplaceAll(`
+local pool, pack = require "pool", require "pack"
+local p = pool.new{ host = "127.0.0.1", port = PEER, max = 3, client = {
+  timeout = 30, open_length_check = true, package_length_type = "N", package_body_offset = 4 } }
+server:set{ open_eof_split = true, package_eof = "\n" }
+local function ask(c, text)
+  assert(c:send(pack.pack("N", #text) .. text))
+  return assert(c:recv()):sub(5)
+end
+function onReceive(server, fd, reactor_id, data)
+  local answer, name = p:use(ask, data)
+  server:send(fd, answer or name .. "\n")
+end
+-- `, "PEER", peer.Port)
+			sv := serve(t, s, text)
+			const clients, reloads = 12, 6
+			var stop atomic.Bool
+			var rounds atomic.Int64
+			var wg sync.WaitGroup
+			for i := range clients {
+				c := sv.dial(t)
+				wg.Go(func() {
+					for n := 0; !stop.Load(); n++ {
+						said := fmt.Sprintf("client %d says %d", i, n)
+						c.say(said + "\n")
+						if got := c.line(); got != said {
+							t.Errorf("%q is answered %q", said, got)
+							return
+						}
+						rounds.Add(1)
+					}
+				})
+			}
+			defer wg.Wait()
+			defer stop.Store(true)
+			for n := range reloads {
+				before := rounds.Load()
+				eventually(t, "requests are answered", func() bool { return rounds.Load() > before+50 })
+				sv.save(t, text+fmt.Sprint(n))
+				sv.Log.wait(t, fmt.Sprintf("reloaded generation=%d", n+2))
+			}
+			// Old and new code have up to max each for a moment. Without a handover
+			// each reload would make all of them anew.
+			if n, most := peer.Out.count("another"), s.workers*3*3; n > most {
+				t.Errorf("%d connections were made, at most %d expected", n, most)
+			}
+		})
+	}
 }
