@@ -91,6 +91,8 @@ var (
 	ErrNobodyListens = &Errno{"nobody_listens", 111, "nobody listens at that path"}
 	// ErrUnreachable: the network says so.
 	ErrUnreachable = &Errno{"unreachable", 101, "the address cannot be reached"}
+	// ErrCallbackTime cancels a callback that takes longer than callback_timeout.
+	ErrCallbackTime = &Errno{"callback_timeout", 2003, "took longer than callback_timeout, with its waits"}
 	// ErrTimeLimit: a stretch ran longer than max_execution_time.
 	ErrTimeLimit = &Errno{"max_execution_time", 2003, "ran longer than max_execution_time without a wait"}
 )

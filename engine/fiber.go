@@ -55,6 +55,9 @@ type Fiber struct {
 	timer   Timer
 	waitIdx int // place in loop.waiting; -1 when not waiting
 
+	limit  Timer // of the callback as a whole; armed at its first wait
+	branch bool  // a co.go: no callback, whatever its root
+
 	job     func(*Fiber) // what to run at the next wake, before the loop
 	jobRoot Root
 	tryFunc func(uintptr) bool // f.try, made once
@@ -101,7 +104,7 @@ func (f *Fiber) begin(root Root, s *Session) {
 		f.killAt = nanotime() + int64(cancelGrace)
 	}
 	l.roots[root]++
-	if f.starter == nil {
+	if f.branch = f.starter != nil; !f.branch {
 		l.newStretch()
 	}
 }
@@ -120,6 +123,9 @@ func (f *Fiber) Afresh() {
 func (f *Fiber) end() {
 	if f.clocked {
 		f.stopClock()
+	}
+	if f.limit.armed() {
+		f.loop.timers.remove(&f.limit)
 	}
 	f.loop.roots[f.root]--
 	f.root, f.session, f.asked, f.Data, f.until = RootNone, nil, asked{}, nil, 0
@@ -157,6 +163,9 @@ func (f *Fiber) Wait(timeout time.Duration) (any, error) {
 	}
 	f.since = nanotime() // not l.now: a fiber woken on an idle loop had no poll before it
 	f.slow(f.since)
+	if limit := l.eng.Limits().CallbackTime; limit > 0 {
+		f.bound(limit)
+	}
 	f.waitIdx = len(l.waiting)
 	l.waiting = append(l.waiting, f)
 	l.mostWaiting = max(l.mostWaiting, len(l.waiting))
@@ -171,6 +180,18 @@ func (f *Fiber) Wait(timeout time.Duration) (any, error) {
 	v, err := f.result, f.err
 	f.result, f.err = nil, nil
 	return v, err
+}
+
+// bound limits the callback as a whole, from its first wait on: until then it is
+// one stretch, and that has its own limit. What nobody outside waits for may wait
+// as long as it likes.
+func (f *Fiber) bound(limit time.Duration) {
+	switch f.root {
+	case RootSession, RootPacket, RootMessage, RootFinish, RootTimer:
+		if !f.branch && !f.limit.armed() && f.cancel == nil {
+			f.loop.SetTimer(&f.limit, f.since+int64(limit), f, func(t *Timer) { t.owner.(*Fiber).Cancel(ErrCallbackTime) })
+		}
+	}
 }
 
 // Yield lets everything else that is ready run first. Baton holder.

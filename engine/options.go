@@ -72,6 +72,7 @@ type Limits struct {
 	DrainTime       time.Duration // how long a shutdown waits: max_wait_time
 	MaxStretch      time.Duration // max_execution_time on workers; negative is off
 	TaskStretch     time.Duration // the same on task workers; 0 is off
+	CallbackTime    time.Duration // how long a callback may take from its first wait on; 0 is off: callback_timeout
 	MemoryLimit     uint64        // bytes of heap at which the script that runs longest is stopped; 0 is off
 
 	SendLimits

@@ -147,7 +147,7 @@ func (in *Instance) sessionFailed(f *engine.Fiber, s *engine.Session, ev event, 
 
 // failed reports an error of a callback: to the log and to onError.
 func (in *Instance) failed(f *engine.Fiber, what string, fd engine.SessionID, err *vm.Error) {
-	if c := f.Cancelled(); c != nil && c != engine.ErrTaskOverdue && strings.Contains(err.Message, c.Error()) {
+	if c := f.Cancelled(); c != nil && c != engine.ErrTaskOverdue && c != engine.ErrCallbackTime && strings.Contains(err.Message, c.Error()) {
 		// Not the script's fault. Who cancelled it names what was cut.
 		in.host.log.Debug("cancelled", "event", what, "at", fmt.Sprintf("%s:%d", err.File, err.Line), "why", c)
 		return

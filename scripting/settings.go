@@ -34,6 +34,7 @@ type Settings struct {
 	MemoryLimit        int // 0: off
 	MaxExecution       time.Duration
 	TaskExecution      time.Duration
+	CallbackTime       time.Duration // callback_timeout; 0: no limit
 	CloseTimeout       time.Duration
 	MaxWait            time.Duration
 	DrainTime          time.Duration
@@ -125,7 +126,7 @@ func (s *Settings) limits() engine.Limits {
 	m := engine.Limits{
 		MaxSessions: s.MaxConnection, MaxPerAddress: s.MaxPerIP, TaskQueue: s.TaskQueue, MaxFibers: s.MaxCoroutine, CloseTime: s.CloseTimeout, DrainTime: s.MaxWait,
 		PacketQueue: s.PacketQueue, MaxPacketFibers: s.MaxPacketCoroutine,
-		MemoryLimit: uint64(s.MemoryLimit), MaxStretch: s.MaxExecution, TaskStretch: s.TaskExecution, TaskConcurrent: s.TaskCoroutine,
+		MemoryLimit: uint64(s.MemoryLimit), MaxStretch: s.MaxExecution, TaskStretch: s.TaskExecution, CallbackTime: s.CallbackTime, TaskConcurrent: s.TaskCoroutine,
 	}
 	s.FlowSettings.limit(&m)
 	s.DispatchSettings.limit(&m)

@@ -58,6 +58,8 @@ var serverSettings = []setting{
 		doc: "writing an undefined global variable inside a function is an error"},
 	{name: "task_max_execution_time", def: "0", server: duration(func(s *Settings) *time.Duration { return &s.TaskExecution }, 0, 86400),
 		doc: "the same on task workers"},
+	{name: "callback_timeout", def: "0", server: duration(func(s *Settings) *time.Duration { return &s.CallbackTime }, 0, 86400),
+		doc: "seconds that a callback of a session, a packet, a message, a task's result or a timer may take from its first wait on, all waits included; then they fail. 0: no limit"},
 	{name: "close_timeout", def: "5", server: duration(func(s *Settings) *time.Duration { return &s.CloseTimeout }, 0.001, 3600),
 		doc: "seconds a close waits for the peer"},
 	{name: "max_wait_time", def: "3", server: duration(func(s *Settings) *time.Duration { return &s.MaxWait }, 0.001, 86400),

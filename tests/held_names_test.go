@@ -66,6 +66,7 @@ var heldBy = map[string]string{
 	"setting memory_limit":                   "TestMemoryLimit",
 	"setting strict":                         "TestStrict",
 	"setting task_max_execution_time":        "TestTaskMaxExecutionTime",
+	"setting callback_timeout":               "TestCallbackTimeout",
 	"setting close_timeout":                  "TestCloseTimeout",
 	"setting max_wait_time":                  "TestTermWhileCallbackWaits",
 	"setting reload_drain_time":              "TestDrainTimeIsOver",

@@ -192,6 +192,58 @@ func TestMaxCoroutine(t *testing.T) {
 	}
 }
 
+// callback_timeout: a callback that waits for too long fails where it waits, and
+// wherever it would wait then; what began by co.go may go on.
+func TestCallbackTimeout(t *testing.T) {
+	everyMode(t, func(t *testing.T, s setup) {
+		s.flags = append(s.flags, "--set", "callback_timeout=0.1")
+		sv := serve(t, s, `
+			local co = require "co"
+			function onConnect(server, fd) server:send(fd, "hello\n") end
+			function onReceive(server, fd, reactor_id, data)
+			  if data == "long" then
+			    co.go(function() co.sleep(0.3) print("the fiber goes on") end)
+			    for i = 1, 1e6 do co.sleep(0.01) end
+			  elseif data == "recv" then
+			    server:recv(fd)
+			  elseif data == "catch" then
+			    local ok, why = pcall(co.sleep, 3600)
+			    local again, same = pcall(co.sleep, 0)
+			    server:send(fd, tostring(ok) .. " " .. why:match("[%w_]+: took.*") .. ", " .. tostring(again) .. " " .. tostring(why == same) .. "\n")
+			  elseif data == "timer" then
+			    server:after(1, function() co.sleep(3600) end)
+			    server:send(fd, "armed\n")
+			  else
+			    co.sleep(0.01)
+			    server:send(fd, data .. "\n")
+			  end
+			end
+			function onClose(server, fd, reactor_id, reason) print("gone " .. reason) end
+			function onError(server, event, err) print("error in " .. event .. " " .. err.message) end`)
+		dial := func() *client {
+			c := sv.dial(t)
+			c.expect("hello")
+			return c
+		}
+		c := dial()
+		for i, what := range []string{"long", "recv"} {
+			bad := dial()
+			bad.say(what)
+			if rest, err := bad.rest(); err != nil || rest != "" {
+				t.Errorf("%s: %q, %v", what, rest, err)
+			}
+			sv.Out.waitCount(t, "gone error_in_callback\n", i+1)
+		}
+		sv.Out.waitCount(t, "callback_timeout: took longer than callback_timeout, with its waits", 2)
+		c.say("catch")
+		c.expect("false callback_timeout: took longer than callback_timeout, with its waits, false true")
+		c.say("timer")
+		c.expect("armed")
+		sv.Out.waitCount(t, "callback_timeout: took longer than callback_timeout, with its waits", 3)
+		sv.Out.wait(t, "the fiber goes on\n")
+	})
+}
+
 // close_timeout: who does not close is not waited for longer. At the default it
 // would take longer than anybody here waits.
 func TestCloseTimeout(t *testing.T) {
