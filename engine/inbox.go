@@ -1,6 +1,9 @@
 package engine
 
-import "sync/atomic"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 type eventKind uint8
 
@@ -38,10 +41,17 @@ func (in *inbox) push(ev event) {
 		return
 	}
 	if in.more == nil {
-		in.more = &fifo[event]{list: make([]event, 0, 8)} // one seldom comes alone
+		in.more = rooms.Get().(*fifo[event])
 	}
 	in.more.push(ev)
 }
+
+// rooms are for the events that came together, beyond the first. They go round
+// among the sessions that have any.
+var rooms = sync.Pool{New: func() any { return &fifo[event]{list: make([]event, 0, 8)} }}
+
+// mostRoom is how many events a room that goes round may have had at once.
+const mostRoom = 64
 
 func (in *inbox) pop() event {
 	ev := in.one
@@ -49,7 +59,10 @@ func (in *inbox) pop() event {
 	in.one = event{}
 	if in.n--; in.n > 0 {
 		in.one = in.more.pop()
-	} else {
+	} else if in.more != nil {
+		if cap(in.more.list) <= mostRoom { // it is empty, and what is taken out is cleared
+			rooms.Put(in.more)
+		}
 		in.more = nil
 	}
 	return ev
