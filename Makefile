@@ -10,18 +10,19 @@ GO      ?= go
 VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 BIN     := $(CURDIR)/bin
+PGO     ?= $(CURDIR)/cmd/swoon/swoon.pgo
 
 # The stories talk to these; they build their own when the variables are unset.
 STORIES = SWOON_BIN=$(BIN)/swoon SWOON_RACE_BIN=$(BIN)/swoon-race
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-race run setup test units stories race fuzz soak bench bench-build bench-test lint clean
+.PHONY: help build build-race run setup test units stories race fuzz soak bench profile bench-build bench-test lint clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build the static binary bin/swoon
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/swoon ./cmd/swoon
+	CGO_ENABLED=0 $(GO) build -trimpath -pgo=$(PGO) -ldflags '$(LDFLAGS)' -o $(BIN)/swoon ./cmd/swoon
 
 build-race:
 	CGO_ENABLED=1 $(GO) build -race -ldflags '-X main.version=$(VERSION)-race' -o $(BIN)/swoon-race ./cmd/swoon
@@ -67,6 +68,11 @@ soak: setup build build-race ## run the soak tests for MINUTES (30), and the hot
 bench: build bench-build ## measure CPU per message beside a bare Go loop, gnet, Go net and Node; clients and JSON beside plain Go
 	$(BIN)/bench -bin $(BIN) -scripts tests/bench -out bench-out $(BENCH)
 	$(GO) test -run '^$$' -bench 'RoundTrips|Codec' ./stdlib/client ./stdlib/json
+
+# Not called default.pgo: then each vet, race build and test of cmd would compile
+# everything a second time.
+profile: build ## make the profile anew that guides the build, cmd/swoon/swoon.pgo
+	SWOON_PROFILE=$(CURDIR)/cmd/swoon/swoon.pgo $(STORIES) $(GO) test -count=1 -run '^TestProfile$$' ./cmd/swoon
 
 bench-build:
 	cd tests/bench && CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/barego ./barego
