@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -87,11 +88,39 @@ func (p *Pool) acquire(L *lua.LState, want wish) (*entry, error) {
 	if err != nil {
 		if err == scripting.ErrTimeout {
 			p.count.timeouts++
+			err = p.late(want)
 		}
 		return nil, err
 	}
 	p.borrow(L, e, want)
 	return e, nil
+}
+
+// late is the failure of one who has waited for too long: it says who has what.
+func (p *Pool) late(want wish) error {
+	text := fmt.Sprintf("pool '%s': nothing came within %v: %d of %d borrowed", p.cfg.name, want.timeout, p.borrowed, p.cfg.max)
+	if l := p.oldest(); l != nil {
+		text += fmt.Sprintf(", one for %v at %s", time.Since(l.since).Round(time.Millisecond), l.place)
+	}
+	for _, n := range []struct {
+		n    int
+		what string
+	}{{p.creating, "being made"}, {p.checking, "being checked"}, {p.lines.n, "more fibers waiting"}} {
+		if n.n > 0 {
+			text += fmt.Sprintf(", %d %s", n.n, n.what)
+		}
+	}
+	return &scripting.Errno{Name: "timeout", Code: 110, Text: text}
+}
+
+// oldest is the loan that has lasted longest, or nil.
+func (p *Pool) oldest() (oldest *loan) {
+	for _, e := range p.all {
+		if e.loan != nil && (oldest == nil || e.loan.since.Before(oldest.since)) {
+			oldest = e.loan
+		}
+	}
+	return oldest
 }
 
 // wait waits for the object that comes next.

@@ -23,7 +23,7 @@ const answer = "boolean, string?, string?"
 var Module = scripting.Module{
 	Name: "pool",
 	Doc: "Pools of connections of any kind: made when they are needed, lent to one fiber at a time, used again. A pool belongs to its VM: with four workers there are four of it. " +
-		"Times are seconds; a negative one is without limit, or never. Names of failures: timeout, max_waiting, draining, create_failed (or what create said), not_borrowed. " +
+		"Times are seconds; a negative one is without limit, or never. Names of failures: timeout (its text says where the oldest loan was made), max_waiting, draining, create_failed (or what create said), not_borrowed. " +
 		"When the script is reloaded, the idle clients of a pool go to the next generation's pool for the same host, port and options of clients, whatever else has changed; " +
 		"those that a create has made go to the pool with the same key, where there is one: say in it all that a connection depends on.",
 	Funcs: []scripting.Func{{
