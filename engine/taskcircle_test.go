@@ -123,6 +123,27 @@ func TestCircleWhenATaskWorkerLeaves(t *testing.T) {
 	eventually(t, "no task flies", func() bool { return e.pool.flying.Load() == 0 })
 }
 
+// The worker that runs it leaves: it ends its task, and the wait goes on.
+func TestNoCircleWithATaskWorkerThatLeaves(t *testing.T) {
+	e := circles(t, 2)
+	var g gate
+	end := make(chan error, 1)
+	err := e.Submit(&Task{Src: e.Workers()[0], Dst: 0, Data: func(f *Fiber) {
+		_, err := f.TaskGather("test", []*Task{{Src: f.Loop(), Dst: 1, Data: func(f *Fiber) { g.pass(f) }}}, 0)
+		end <- err
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other one runs it", func() bool { return g.waiting() == 1 })
+	resize(t, e, 1, 1, func(*Loop) {})
+	g.open()
+	if err := from(t, end); err != nil {
+		t.Errorf("the wait ended with %v", err)
+	}
+	eventually(t, "no task flies", func() bool { return e.pool.flying.Load() == 0 })
+}
+
 // Tasks that wait for tasks, at random: none hangs, and a wait is refused only
 // when workers wait for each other.
 func TestCircleStorm(t *testing.T) {

@@ -57,6 +57,15 @@ func TestDeadlineOfARunningTask(t *testing.T) {
 		}
 	}
 	submit("after it", 0)
+	submit("also in time", deadline)
+	beside := make(chan error, 1)
+	e.TaskWorkers()[0].Message(func(f *Fiber) { // not the task's, so not its deadline's
+		end := time.Now().Add(2 * deadline)
+		beside <- compute(f.Loop(), func() bool { return time.Now().After(end) })
+	})
+	if err := from(t, beside); err != nil {
+		t.Errorf("what the worker did next ended with %v", err)
+	}
 	if n.why("after it") != "" || n.why("in time") != "" {
 		t.Error("a task in time was cut")
 	}
