@@ -24,7 +24,8 @@
 // and sockets from systemd (systemd.go); sockopt.go is what the kernel is told.
 //
 // Around it: loop.go is a loop, turn.go its turn, baton.go who runs it, fiber.go what waits,
-// mailbox.go how others reach it, timer.go when; close.go how a session ends,
+// mailbox.go how others reach it, timer.go when; registry.go has the sessions by
+// id, heartbeat.go and idlequeue.go those that are idle; close.go how one ends,
 // drain.go how a server does; roster.go how many loops there are, move.go how
 // a session goes from one to another; task.go and taskpool.go the task workers,
 // taskqueue.go what lies before them, message.go what loops say to one another;
@@ -36,8 +37,8 @@
 //	Loop      holder of its baton      mail (its lock), state and other atomics
 //	Fiber     holder of its loop's     token (one compare-and-swap); who wins it
 //	          baton                    owns result until the fiber runs again
-//	Session   reactor: slot interest   under mu: fd state reason out and flags;
-//	          eof partial linger       worker, home, reactor to write
+//	Session   reactor: slot interest   under mu: fd state reason out aside and
+//	          eof partial idlePos      flags; worker, home, reactor to write
 //	                                   inbox: the loop (Base), mu (Process)
 //	Port      nobody                   opts (replaced as a whole); dispatch while
 //	                                   packets go to workers, sending while the

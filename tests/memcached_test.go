@@ -26,6 +26,10 @@ var memcachedRows = []setup{
 	{mode: "process", workers: 3, flags: []string{"--set", "dispatch_mode=1"}, race: true},
 	{mode: "process", workers: 3, flags: []string{"--set", "dispatch_mode=3"}},
 	{mode: "process", workers: 3, flags: []string{"--set", "dispatch_mode=4"}},
+	{mode: "process", workers: 3, flags: []string{"--set", "dispatch_mode=5"}},
+	{mode: "process", workers: 3, flags: []string{"--set", "dispatch_mode=8"}},
+	{mode: "process", workers: 3, flags: []string{"--set", "dispatch_mode=9"}},
+	{mode: "process", workers: 3, flags: []string{"--set", "dispatch_mode=10"}},
 }
 
 func everyDispatch(t *testing.T, story func(t *testing.T, s setup)) {
