@@ -119,6 +119,7 @@ func New(o Options, h Handler) (*Engine, error) {
 		}
 		return nil, errors.Join(faults...)
 	}
+	e.sessions.next = o.LastSession
 	e.roster.Store(&all)
 	for _, l := range all.all {
 		l.start()

@@ -41,6 +41,8 @@ type Options struct {
 
 	TaskStore TaskQueue // where tasks are kept; nil: in memory
 
+	LastSession SessionID // ids of sessions begin behind it: start_session_id
+
 	MaxSpares int // idle goroutines a loop keeps for the next wait
 
 	// ControlInterrupt is the control loop's interrupt word, when a VM that is

@@ -30,6 +30,7 @@ type Settings struct {
 	Reactors           int
 	TaskWorkers        int
 	MaxPerIP           int
+	StartSession       int
 	MaxConnection      int
 	MemoryLimit        int // 0: off
 	MaxExecution       time.Duration
@@ -114,7 +115,7 @@ func defaultPort() PortSettings {
 
 // engineOptions are the settings as the engine wants them.
 func (s *Settings) engineOptions() engine.Options {
-	o := engine.Options{Mode: s.Mode, Workers: s.Workers, Reactors: s.Reactors, TaskWorkers: s.TaskWorkers, Processes: s.Processes, Limits: s.limits()}
+	o := engine.Options{Mode: s.Mode, Workers: s.Workers, Reactors: s.Reactors, TaskWorkers: s.TaskWorkers, Processes: s.Processes, LastSession: engine.SessionID(s.StartSession), Limits: s.limits()}
 	for _, p := range s.Ports {
 		o.Ports = append(o.Ports, p.engineOptions())
 	}
@@ -225,8 +226,8 @@ func (r *resolver) apply(values []given, set func(*setting, lua.LValue) error, i
 		}
 		row := findSetting(name)
 		if row == nil {
-			if isKnownSetting(name) {
-				r.fault(g, "setting '%s' is not in this version", g.name)
+			if why := whyRefused(name); why != "" {
+				r.fault(g, "setting '%s' %s", g.name, why)
 			} else {
 				r.fault(g, "unknown setting '%s'%s", g.name, didYouMean(name, settingNames()))
 			}
@@ -381,14 +382,5 @@ func settingNames() []string {
 	for name := range idleSettings {
 		names = append(names, name)
 	}
-	return append(names, knownSettings...)
-}
-
-func isKnownSetting(name string) bool {
-	for _, n := range knownSettings {
-		if n == name {
-			return true
-		}
-	}
-	return false
+	return append(names, laterNames()...)
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"sort"
 	"strconv"
 	"strings"
 	"testing"
@@ -377,17 +376,56 @@ func TestStorm(t *testing.T) {
 	}
 }
 
-func TestKnownSettingsAreSortedOut(t *testing.T) {
-	for _, row := range settingTable {
-		if _, fault := set(row.name, lua.LNil); strings.Contains(fault, "not in this version") {
-			t.Errorf("%s is in the table and said to be missing", row.name)
+func TestRefusedSettingsAreSortedOut(t *testing.T) {
+	seen := map[string]bool{}
+	for _, r := range refusals {
+		for _, name := range strings.Fields(r.names) {
+			if findSetting(name) != nil || settingAliases[name] != "" || idleSettings[name] != "" || seen[name] {
+				t.Errorf("%s is refused, and something else too", name)
+			}
+			seen[name] = true
+			if _, fault := set(name, lua.LTrue); fault != "here: setting '"+name+"' "+r.why {
+				t.Errorf("%s: %q", name, fault)
+			}
 		}
 	}
-	names := append([]string(nil), settingNames()...)
-	sort.Strings(names)
-	for _, want := range []string{"heartbeat_idle_time", "open_length_check", "pid_file", "callback_timeout"} {
-		if i := sort.SearchStrings(names, want); names[i] != want {
-			t.Errorf("%s is not known", want)
+}
+
+// swooleSettings are the names that a server's set takes there, in its order.
+const swooleSettings = `
+	debug_mode trace_flags log_file log_level log_date_format log_date_with_microseconds log_rotation display_errors dns_server
+	socket_dns_timeout socket_connect_timeout socket_write_timeout socket_send_timeout socket_read_timeout socket_recv_timeout
+	socket_buffer_size socket_timeout http2_header_table_size http2_enable_push http2_max_concurrent_streams http2_init_window_size
+	http2_max_frame_size http2_max_header_list_size http2_max_headers
+	chroot user group daemonize pid_file reactor_num single_thread worker_num max_wait_time max_queued_bytes max_concurrency
+	worker_max_concurrency enable_coroutine send_timeout dispatch_mode send_yield dispatch_func discard_timeout_request
+	enable_unsafe_event enable_delay_receive enable_reuse_port task_use_object task_object event_object task_enable_coroutine
+	task_worker_num task_ipc_mode task_tmpdir task_max_request task_max_request_grace max_connection max_conn start_session_id
+	heartbeat_check_interval heartbeat_idle_time max_request max_request_grace reload_async open_cpu_affinity cpu_affinity_ignore
+	http_parse_cookie http_parse_post http_parse_files http_compression http_compression_level compression_level http_gzip_level
+	http_compression_min_length compression_min_length websocket_compression upload_tmp_dir upload_max_filesize
+	enable_static_handler document_root http_autoindex http_index_files http_compression_types compression_types
+	static_handler_locations input_buffer_size buffer_input_size output_buffer_size buffer_output_size message_queue_key bootstrap
+	init_arguments url_rewrite_rules
+	ssl_cert_file ssl_key_file backlog kernel_socket_recv_buffer_size kernel_socket_send_buffer_size buffer_high_watermark
+	buffer_low_watermark open_tcp_nodelay tcp_defer_accept open_tcp_keepalive open_eof_check open_eof_split package_eof
+	open_http_protocol open_websocket_protocol websocket_subprotocol open_websocket_close_frame open_websocket_ping_frame
+	open_websocket_pong_frame open_http2_protocol open_mqtt_protocol open_redis_protocol max_idle_time tcp_keepidle
+	tcp_keepinterval tcp_keepcount tcp_user_timeout tcp_fastopen open_length_check package_length_type package_length_offset
+	package_body_offset package_body_start package_length_func package_max_length ssl_compress ssl_protocols ssl_verify_peer
+	ssl_allow_self_signed ssl_client_cert_file ssl_cafile ssl_capath ssl_verify_depth ssl_prefer_server_ciphers ssl_ciphers
+	ssl_ecdh_curve ssl_dhparam ssl_sni_certs
+	aio_core_worker_num aio_worker_num aio_max_wait_time aio_max_idle_time iouring_entries iouring_workers iouring_flag
+	enable_signalfd wait_signal dns_cache_refresh_time thread_num min_thread_num max_thread_num socket_dontwait dns_lookup_random
+	use_async_resolver max_coro_num max_coroutine enable_deadlock_check hook_flags enable_preemptive_scheduler c_stack_size
+	stack_size name_resolver dns_cache_expire dns_cache_capacity stats_file stats_timer_interval admin_server`
+
+// Every setting of Swoole's works, or does nothing and says why, or is refused
+// with a reason: a script that comes from there is never told "unknown".
+func TestEverySwooleSettingHasAnAnswer(t *testing.T) {
+	for _, name := range strings.Fields(swooleSettings) {
+		if s, fault := set(name, lua.LTrue); strings.Contains(fault, "unknown setting") || fault == "" && findSetting(name) == nil && settingAliases[name] == "" && len(s.Notices) != 1 {
+			t.Errorf("%s: %q", name, fault)
 		}
 	}
 }

@@ -59,6 +59,7 @@ var heldBy = map[string]string{
 	"setting task_worker_num":                "TestFieldsAndInfo",
 	"setting max_connection":                 "TestMaxConnectionOverTheLimit",
 	"setting max_connection_per_ip":          "TestClientsOfOneAddress",
+	"setting start_session_id":               "TestStartSessionID",
 	"setting socket_buffer_size":             "TestSendwait",
 	"setting buffer_high_watermark":          "TestWatermarks",
 	"setting buffer_low_watermark":           "TestLowWatermark",

@@ -244,6 +244,16 @@ func TestCallbackTimeout(t *testing.T) {
 	})
 }
 
+// start_session_id: fds begin behind it, and everything that takes one works.
+func TestStartSessionID(t *testing.T) {
+	sv := serve(t, setup{flags: []string{"--set", "start_session_id=4503599627370000"}}, evalScript)
+	a, b := sv.dial(t), sv.dial(t)
+	a.ask(`return ("%d"):format(fd), server:exists(fd - 1), server:exists(1)`, "4503599627370001|false|false")
+	b.ask(`return ("%d"):format(fd), server:send(fd - 1, "from b\n")`, "4503599627370002|true")
+	a.expect("from b")
+	a.ask(`local t = {} for _, fd in pairs(server:getClientList()) do t[#t + 1] = ("%d"):format(fd) end return unpack(t)`, "4503599627370001|4503599627370002")
+}
+
 // close_timeout: who does not close is not waited for longer. At the default it
 // would take longer than anybody here waits.
 func TestCloseTimeout(t *testing.T) {
