@@ -61,7 +61,11 @@ func TestDeadlineOfARunningTask(t *testing.T) {
 	beside := make(chan error, 1)
 	e.TaskWorkers()[0].Message(func(f *Fiber) { // not the task's, so not its deadline's
 		end := time.Now().Add(2 * deadline)
-		beside <- compute(f.Loop(), func() bool { return time.Now().After(end) })
+		if err := compute(f.Loop(), func() bool { return time.Now().After(end) }); err != nil {
+			beside <- err
+			return
+		}
+		beside <- f.Cancelled()
 	})
 	if err := from(t, beside); err != nil {
 		t.Errorf("what the worker did next ended with %v", err)
