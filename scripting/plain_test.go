@@ -152,3 +152,48 @@ func describe(v lua.LValue) string {
 	t.ForEach(func(k, v lua.LValue) { parts = append(parts, fmt.Sprintf("[%q]=%s", k.String(), describe(v))) })
 	return "{" + strings.Join(parts, ", ") + "}"
 }
+
+// Out of a VM and into one again, a table is the same.
+func TestPlainThereAndBack(t *testing.T) {
+	in := newVM(t)
+	for _, code := range []string{
+		`{}`, `{1, 2, 3}`, `{1, nil, 3}`, `{nil, nil, 3}`, `{false, "x", 0.5, {}}`, `{a = 1, b = "x", c = {d = false}}`,
+		`{1, 2, n = 2, [1.5] = "x", [true] = false, [-1] = {}, [100] = "far"}`, `{[2] = "b", [1] = "a"}`, `{[1e15] = 1, ["1"] = 2}`,
+		`(function() local t = {1, 2, 3, 4} t[4] = nil t[2] = nil t.gone = 1 t.gone = nil return t end)()`,
+		`(function() local t = {} for i = 1, 300 do t[i] = {id = i, tags = {"a", i}} end return t end)()`,
+	} {
+		out, err := eval(t, in, "return "+code)
+		if err != "" {
+			t.Fatal(err)
+		}
+		first, bad := toPlain(out[0])
+		if bad != nil {
+			t.Fatal(bad.message("data", "a task"))
+		}
+		want := plainText(first)
+		held, _ := holdPlain(out[0])
+		if got := plainText(held); got != want {
+			t.Errorf("%s is %s when it passes, %s when it stays", code, want, got)
+		}
+		back := toLua(in.vm.State(), first)
+		again, _ := toPlain(back)
+		if got := plainText(again); got != want {
+			t.Errorf("%s comes back as %s, want %s", code, got, want)
+		}
+		in.vm.SetGlobal("was", out[0])
+		in.vm.SetGlobal("is", back)
+		if _, err := eval(t, in, `
+local function same(a, b)
+  if type(a) ~= "table" or type(b) ~= "table" then return a == b end
+  for k, v in pairs(a) do if not same(v, b[k]) then return false end end
+  for k in pairs(b) do if a[k] == nil then return false end end
+  return true
+end
+assert(same(was, is) and #was == #is, "another table")
+is[#is + 1] = "more" is.more = "more" is[1] = nil is.more = nil -- and one like any other
+for k, v in pairs(is) do is[k] = nil end
+assert(next(is) == nil)`); err != "" {
+			t.Errorf("%s: %s", code, err)
+		}
+	}
+}

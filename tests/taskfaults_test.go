@@ -61,7 +61,7 @@ func TestTaskFaults(t *testing.T) {
 		{"returns_itself", ``, "task_failed", "result.me", 1},
 		{"is_cancelled", ``, "task_cut", "the fiber was cancelled by co.cancel", 1},
 		{"is_cancelled", `retry = { times = 1, delay = 0.01 }`, "task_cut", "the fiber was cancelled by co.cancel", 2},
-		{"sleeps", `deadline = 0.4, retry = 5`, "deadline", deadline, 1},
+		{"sleeps", `deadline = 0.6, retry = 5`, "deadline", deadline, 1},
 	} {
 		got := c.eval(fmt.Sprintf(`return server:taskwait(%q, 60, nil, { %s })`, f.name, f.options))
 		if want := "false|" + f.why + "|"; !strings.HasPrefix(got, want) || !strings.Contains(got, f.text) {
@@ -77,9 +77,9 @@ func TestTaskFaults(t *testing.T) {
 		t.Errorf("onError was called %d times:\n%s", n, sv.Out)
 	}
 	// Without anybody who waits it is the same: a callback, or onError, is told.
-	c.ask(`server:deadTasks("drop") server:task("sleeps", { deadline = 0.4, callback = own })`, "")
+	c.ask(`server:deadTasks("drop") server:task("sleeps", { deadline = 0.6, callback = own })`, "")
 	sv.Out.wait(t, "\tnil\tdeadline\t"+deadline+"\n")
-	c.ask(`server:task("sleeps", { deadline = 0.4 })`, "")
+	c.ask(`server:task("sleeps", { deadline = 0.6 })`, "")
 	c.until(`#server:deadTasks() == 2`)
 	c.ask(`return server:stats().task_expire_count`, "3")
 	sv.Log.wait(t, "deadline: "+deadline)
@@ -92,7 +92,7 @@ func TestTaskComputesPastItsDeadline(t *testing.T) {
 	t.Parallel()
 	sv := serve(t, setup{mode: "base", workers: 1}, strings.Replace(taskFaultScript, "task_max_execution_time = 0.3", "task_max_execution_time = 0", 1))
 	c := sv.dial(t)
-	c.ask(`return server:taskwait("spins_in_pcall", 60, nil, { deadline = 0.4 })`, "false|deadline|the task's deadline passed while it ran")
+	c.ask(`return server:taskwait("spins_in_pcall", 60, nil, { deadline = 0.6 })`, "false|deadline|the task's deadline passed while it ran")
 	c.ask(`return server:taskwait(7, 60), server:deadTasks()[1].reason`, "7|deadline")
 	got := c.eval(`return server:taskwait("eats_memory", 60)`)
 	if !strings.HasPrefix(got, "false|task_failed|") || !strings.HasSuffix(got, "stopped: the process uses more than 150 MB (memory_limit)") {
