@@ -19,7 +19,10 @@ import (
 	"swoon/stdlib/timer"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: dialNameServer}
+	goleak.VerifyTestMain(m)
+}
 
 var modules = []scripting.Module{Module, co.Module, pack.Module, clock.Module, timer.Module}
 

@@ -1,9 +1,12 @@
 package client
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -217,4 +220,70 @@ end`, port), [2]string{"worker_num", "1"})
 		t.Errorf("%d bytes were sent to a client that sleeps", most)
 	}
 	s.Out.Wait(t, fmt.Sprintf("all\t%d\tserver_closed\n", total))
+}
+
+// names is what the resolver of the tests asks: nobody, or for a while one that
+// never answers.
+var names struct {
+	sync.Mutex
+	silent string
+	asked  []net.Conn
+}
+
+func dialNameServer(ctx context.Context, _, _ string) (net.Conn, error) {
+	names.Lock()
+	defer names.Unlock()
+	if names.silent == "" {
+		return nil, errors.New("there is no server of names")
+	}
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "udp", names.silent)
+	if err == nil {
+		names.asked = append(names.asked, c)
+	}
+	return c, err
+}
+
+// The time-out of connect covers the look-up of the name, also when nobody
+// answers; so does a cancel, and a packet's look-up keeps nobody else.
+func TestSilentResolver(t *testing.T) {
+	silence, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silence.Close()
+	names.Lock()
+	names.silent = silence.LocalAddr().String()
+	names.Unlock()
+	defer func() { // look-ups that were given up go on for seconds else
+		names.Lock()
+		defer names.Unlock()
+		names.silent = ""
+		for _, c := range names.asked {
+			c.Close()
+		}
+		names.asked = nil
+	}()
+	run(t, `
+local now = require("time").monotonic
+local began = now()
+local c = client.new()
+fails("timeout", c:connect("nobody.example.", 80, 0.2))
+local took = now() - began
+assert(took > 0.19 and took < 8, took) -- the resolver itself would try for 10 s
+local ended
+local id = co.go(function() ended = { pcall(c.connect, c, "nobody.example.", 80, 600) } end)
+co.sleep(0.01) co.cancel(id) co.join(id)
+eq(ended[1], false) assert(ended[2]:find("cancelled"))
+local u = client.new("udp", { connect_timeout = 0.2 })
+began = now()
+fails("timeout", u:sendto("nobody.example.", 9, "x"))
+assert(now() - began < 8)
+c:on("connect", print) c:on("receive", print)
+local why
+c:on("error", function(c) why = c.errCode end)
+c:connect("nobody.example.", 80, 0.1)
+for i = 1, 6000 do if why then break end co.sleep(0.005) end
+eq(why, 110)
+`)
 }
