@@ -61,9 +61,9 @@ func (l *Loop) endBehind(s *Session, reason Reason) {
 
 // breakOff marks a session whose socket or stream is of no more use; its
 // reactor closes it. Under mu; any goroutine.
-func (s *Session) breakOff(reason Reason) {
+func (s *Session) breakOff(reason Reason, errno unix.Errno) {
 	if s.state == open {
-		s.state, s.reason = broken, reason
+		s.state, s.reason, s.errno = broken, reason, uint8(errno)
 	} else if s.state == ending {
 		s.state = broken
 	}

@@ -170,7 +170,7 @@ func (l *Loop) lookIdle(s *Session) {
 		return
 	}
 	if why == SlowReader {
-		s.breakOff(why) // to flush it is what has failed
+		s.breakOff(why, 0) // to flush it is what has failed
 		l.finish(s)
 		s.mu.Unlock()
 		return

@@ -213,7 +213,7 @@ func (l *Loop) seat(s *Session) {
 	l.readingIs(s, s.interest&unix.EPOLLIN != 0)
 	if err := l.poller.add(int(s.fd), s.interest.events(), s.slot, s.tag); err != nil {
 		l.eng.log.Error("cannot watch a session", "fd", s.id, "error", err)
-		s.breakOff(ReadError)
+		s.breakOff(ReadError, 0)
 	} else {
 		s.polled = true
 	}

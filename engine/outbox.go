@@ -261,7 +261,7 @@ loop:
 			s.tellReactor()
 			break loop
 		default:
-			s.breakOff(s.writeFault(errno))
+			s.breakOff(s.writeFault(errno), errno)
 			return
 		}
 	}

@@ -73,7 +73,7 @@ func (l *Loop) readable(f *Fiber, s *Session) {
 		if errno == unix.EPIPE {
 			reason = Reset
 		}
-		l.lost(s, reason)
+		l.lost(s, reason, errno)
 	case n == 0:
 		l.endOfInput(s)
 	default:
@@ -105,6 +105,7 @@ func (l *Loop) look(s *Session) (ending, held bool) {
 // ingest cuts what was read into frames and dispatches them.
 func (l *Loop) ingest(f *Fiber, s *Session, b []byte) {
 	l.read = reading{s: s, rest: b}
+	told := false
 	// A callback that waits has stashed the rest; then l.read is empty.
 	for l.read.s == s {
 		if s.cut.Load() { // the callback has closed the session
@@ -116,6 +117,10 @@ func (l *Loop) ingest(f *Fiber, s *Session, b []byte) {
 		data, ok := l.nextFrame()
 		if !ok {
 			break
+		}
+		if !told {
+			told = true
+			s.lastFrame.Store(l.now)
 		}
 		l.arrive(f, s, data)
 	}
@@ -299,15 +304,15 @@ func (l *Loop) hangUp(s *Session) {
 	case errno != 0 && errno != int(unix.EPIPE):
 		reason = lostReason(int(s.fd), unix.Errno(errno), Reset)
 	}
-	l.lost(s, reason)
+	l.lost(s, reason, unix.Errno(errno))
 }
 
 // lost ends a session whose socket or stream is of no more use. What was read
 // before is handled still.
-func (l *Loop) lost(s *Session, reason Reason) {
+func (l *Loop) lost(s *Session, reason Reason, errno unix.Errno) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.breakOff(reason)
+	s.breakOff(reason, errno)
 	l.finish(s)
 }
 
@@ -350,7 +355,7 @@ func (l *Loop) setInterest(s *Session) {
 	s.interest = want
 	if err := l.poller.mod(int(s.fd), want.events(), s.slot, s.tag); err != nil {
 		l.eng.log.Error("cannot watch a session", "fd", s.id, "error", err)
-		s.breakOff(ReadError)
+		s.breakOff(ReadError, 0)
 	}
 }
 

@@ -223,7 +223,7 @@ func (s *Session) writeFile(budget *int) (n int, errno syscall.Errno, step fileS
 // comes behind it would be taken for its rest.
 func (s *Session) fileFault(f *filePart, what string) {
 	s.port.eng.log.Error("sendfile: "+what, "fd", s.id, "reason", SendfileFailed, "file", f.path, "unsent", f.left)
-	s.breakOff(SendfileFailed)
+	s.breakOff(SendfileFailed, 0)
 }
 
 // makeReady reports whether the next window of the file is in memory. If it is

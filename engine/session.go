@@ -40,6 +40,7 @@ type Session struct {
 	framer    *frame.Framer // the port's, or the session's own
 	connected int64         // unix nanoseconds
 	lastRecv  atomic.Int64
+	lastFrame atomic.Int64          // nanotime of the read that completed a message; 0: there was none
 	Local     any                   // the handler's, for the baton holder of the worker
 	aside     atomic.Pointer[aside] // nil for most; written under mu, see beside
 
@@ -75,7 +76,8 @@ type Session struct {
 
 	state     sessionState
 	reason    Reason
-	abort     bool // close by reset
+	errno     uint8 // of the kernel's error that ended the connection
+	abort     bool  // close by reset
 	byScript  bool
 	dirty     bool // stands in its worker's dirty list
 	wet       bool // stands in a list of sessions that others have sent to
@@ -226,6 +228,8 @@ type Info struct {
 	Connected  int64 // unix nanoseconds
 	LastRecv   int64 // unix nanoseconds
 	LastSent   int64 // unix nanoseconds; 0: nothing was sent yet
+	LastFrame  int64 // unix nanoseconds of the read that completed a message; 0: there was none
+	Errno      int   // of the kernel's error that ended the connection; 0: it ended otherwise, or has not
 	SendQueued int
 	RecvQueued int
 	Reason     Reason
@@ -242,6 +246,10 @@ func (s *Session) Info() Info {
 	if sent != 0 {
 		sent += epoch.UnixNano()
 	}
+	frame := s.lastFrame.Load()
+	if frame != 0 {
+		frame += epoch.UnixNano()
+	}
 	peer := s.peer()
 	ip := peer.Path
 	if peer.Addr.IsValid() {
@@ -251,7 +259,7 @@ func (s *Session) Info() Info {
 		RemoteIP: ip, RemotePort: int(peer.Addr.Port()),
 		ServerPort: int(s.port.addr.Port()), Port: s.port.index, FD: int(s.fd),
 		ReactorID: s.reactor.Load().idx, WorkerID: s.worker.Load().ID(),
-		Connected: s.connected, LastRecv: epoch.UnixNano() + s.lastRecv.Load(), LastSent: sent,
+		Connected: s.connected, LastRecv: epoch.UnixNano() + s.lastRecv.Load(), LastSent: sent, LastFrame: frame, Errno: int(s.errno),
 		SendQueued: s.out.bytes, RecvQueued: int(s.in.bytes.Load()), Reason: s.reason,
 		Kind: s.port.kind, ServerFD: s.port.fd, UID: s.rare().uid,
 	}

@@ -148,6 +148,10 @@ func (in *Instance) doClientInfo(L *lua.LState) int {
 	if i.LastSent != 0 {
 		num("last_send_time", float64(i.LastSent)/1e9)
 	}
+	if i.LastFrame != 0 {
+		num("last_dispatch_time", float64(i.LastFrame)/1e9)
+	}
+	num("close_errno", float64(i.Errno))
 	num("send_queued_bytes", float64(i.SendQueued))
 	num("recv_queued_bytes", float64(i.RecvQueued))
 	if i.UID != 0 {

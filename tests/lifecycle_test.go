@@ -67,6 +67,38 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// What getClientInfo tells of a session's last message and of its end.
+func TestClientInfoOfTheLast(t *testing.T) {
+	everyMode(t, func(t *testing.T, s setup) {
+		sv := serve(t, s, `
+			server:set{ open_eof_split = true, package_eof = "\n" }
+			function onReceive(server, fd, reactor_id, data)
+			  local i = server:getClientInfo(1)
+			  server:send(fd, data == "first\n" and "first\n" or table.concat({ tostring(i.last_dispatch_time ~= nil),
+			    tostring(i.last_dispatch_time and i.last_dispatch_time < i.last_recv_time), i.close_errno }, " ") .. "\n")
+			end
+			function onClose(server, fd, reactor_id, reason)
+			  print(fd, reason, server:getClientInfo(fd).close_errno)
+			end`)
+		a := sv.dial(t)
+		b := sv.dial(t)
+		sees := func(want string) {
+			t.Helper()
+			eventually(t, want, func() bool { b.say("?\n"); return b.line() == want })
+		}
+		sees("false nil 0")
+		a.say("first\n")
+		a.expect("first")
+		sees("true false 0")
+		a.say("half of the second") // nobody has been given it
+		sees("true true 0")
+		a.reset()
+		sv.Out.wait(t, "1\treset\t104\n")
+		b.Close()
+		sv.Out.wait(t, "2\tclient_closed\t0\n")
+	})
+}
+
 // shutdown is a stop like any other: the callback goes on, what it sends leaves.
 func TestShutdownMethod(t *testing.T) {
 	sv := serve(t, setup{}, `
