@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"fmt"
 	"strconv"
 	"testing"
 )
@@ -32,9 +33,8 @@ func TestManyFibersWait(t *testing.T) {
 	a, b := sv.dial(t), sv.dial(t)
 	a.say("go")
 	a.expect("waiting")
-	if got := sv.rss(t); got > 120<<20 {
-		t.Errorf("with %d fibers that wait the server has %d MB", fibers, got>>20)
-	}
+	// What was used on the way there goes when the server rests.
+	eventually(t, fmt.Sprintf("%d fibers that wait take at most 120 MB", fibers), func() bool { return sv.rss(t) <= 120<<20 })
 	b.say("open")
 	b.expect("opened")
 	a.expect("done")
