@@ -36,6 +36,7 @@ var portType = &Type{
 		{Name: "set", Params: []Param{{"settings", "table"}}, Returns: "boolean", Doc: "Settings of this port alone. A port that sets nothing has the server's.", Fn: (*Instance).doPortSet},
 		{Name: "on", Params: []Param{{"event", "string"}, {"callback", "any"}}, Returns: "boolean", Doc: "A callback of this port alone. Without it, the server's is called.", Fn: (*Instance).doPortOn},
 		{Name: "getCallback", Params: []Param{{"event", "string"}}, Returns: "function?", Doc: "The callback that the port was given for an event.", Fn: (*Instance).doPortCallback},
+		{Name: "getSocket", Returns: "boolean, string, string", Doc: "Not for scripts: false, and why.", Fn: (*Instance).doGetSocket},
 	},
 	Fields: []Param{{"host", "string"}, {"port", "number"}, {"type", "number"}, {"sock", "number|false"}, {"setting", "table"}, {"connections", "table"}},
 	Field:  portField,

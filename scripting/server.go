@@ -124,6 +124,7 @@ func (so *serverObject) changingFields() map[string]func(*lua.LState) lua.LValue
 			t.RawSetString("worker_num", lua.LNumber(s.Workers))
 			t.RawSetString("task_worker_num", lua.LNumber(s.TaskWorkers))
 			t.RawSetString("max_connection", lua.LNumber(s.MaxConnection))
+			t.RawSetString("output_buffer_size", lua.LNumber(s.maxSend()))
 			return t
 		},
 		"connections": func(L *lua.LState) lua.LValue {

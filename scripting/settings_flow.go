@@ -29,6 +29,14 @@ type IdleSettings struct {
 
 func defaultFlow() FlowSettings { return FlowSettings{MaxQueued: engine.DefaultInboxBytes} }
 
+// maxSend is how many bytes one send may have.
+func (s *Settings) maxSend() int {
+	if s.MaxSend > 0 {
+		return s.MaxSend
+	}
+	return s.SocketBuffer
+}
+
 // limit fills in what of the engine's limits is said here.
 func (s *FlowSettings) limit(m *engine.Limits) {
 	m.InboxBytes = s.MaxQueued

@@ -515,6 +515,7 @@ end`)
 		}
 		c.ask(`return server.host, server.port, server.mode, server.generation, server.taskworker`, fmt.Sprintf("127.0.0.1|%s|%s|1|false", sv.Port, s.mode))
 		c.ask(`return server.setting.worker_num, server.setting.max_connection, server.setting.task_worker_num, server.setting.log_level`, fmt.Sprintf("%d|1000|1|notice", s.workers))
+		c.ask(`return server.setting.output_buffer_size, (server.ports[1]:getSocket()), (server:getSocket())`, "8388608|false|false")
 		c.ask(`return server.worker_id == server:getWorkerId(), server.worker_id >= 0, server.worker_id < server.setting.worker_num`, "true|true|true")
 		c.ask(`server:task(1)`, "")
 		sv.Out.wait(t, fmt.Sprintf("task worker %d true %d\n", s.workers, s.workers))
