@@ -205,7 +205,7 @@ func TestTargets(t *testing.T) {
 	}{
 		"127.0.0.1:80": {"127.0.0.1", 80}, ":80": {"127.0.0.1", 80}, "tcp://[::1]:80": {"::1", 80}, "localhost:80": {"127.0.0.1", 80},
 		"[::ffff:127.0.0.1]:80": {"127.0.0.1", 80},
-		"/tmp/x":                {"/tmp/x", 0}, "./x": {"./x", 0}, "unix:x": {"x", 0}, "unix:/tmp/x": {"/tmp/x", 0}, "unix:///tmp/x": {"/tmp/x", 0}, "@x": {"@x", 0},
+		"/tmp/x":                {"/tmp/x", 0}, "./x": {"./x", 0}, "unix:x": {"./x", 0}, "unix:/tmp/x": {"/tmp/x", 0}, "unix:///tmp/x": {"/tmp/x", 0}, "@x": {"@x", 0},
 	} {
 		got, err := ParseTarget(t.Context(), in)
 		if err != nil || got.Host != want.host || got.Port != want.port || got.Name != in {

@@ -33,6 +33,9 @@ func ParseTarget(ctx context.Context, s string) (Target, error) {
 	if isUnix || strings.Contains(s, "/") && !strings.Contains(s, "://") || strings.HasPrefix(s, "@") {
 		t.Host, t.kind = strings.TrimPrefix(path, "//"), unix.AF_UNIX
 		t.to = func() unix.Sockaddr { return &unix.SockaddrUnix{Name: t.Host} }
+		if isUnix && t.Host != "" && t.Host[0] != '@' && !strings.Contains(t.Host, "/") {
+			t.Host = "./" + t.Host // a path wherever it goes, to a script too
+		}
 		if t.Host == "" {
 			return t, fmt.Errorf("%q names no unix socket", s)
 		}
