@@ -98,6 +98,8 @@ func (l *Loop) stepAside(f, next *Fiber) bool {
 // The order matters: state becomes idle first, then the mailbox is looked at
 // once more; a poster fills the mailbox first and looks at the state then. One
 // of the two always sees the other.
+//
+//go:noinline
 func (l *Loop) rest(f *Fiber) bool {
 	l.setAlarm()
 	l.cur = nil

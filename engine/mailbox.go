@@ -68,6 +68,8 @@ func (l *Loop) Spawn(root Root, fn func(*Fiber)) {
 }
 
 // takeMail empties the mailbox into the loop's own queues. Baton holder.
+//
+//go:noinline
 func (l *Loop) takeMail() {
 	if !l.mail.full.Load() {
 		return

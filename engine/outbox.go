@@ -298,6 +298,8 @@ func (s *Session) setFull(full bool) {
 }
 
 // flushDirty writes the output of this turn. Baton holder.
+//
+//go:noinline
 func (l *Loop) flushDirty() {
 	if len(l.dirty) == 0 {
 		return

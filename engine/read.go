@@ -207,6 +207,8 @@ func (l *Loop) enqueue(s *Session) {
 }
 
 // handOff gives every worker its sessions of this round.
+//
+//go:noinline
 func (l *Loop) handOff() {
 	if !l.batched {
 		return

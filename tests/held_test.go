@@ -46,6 +46,7 @@ func scriptNames() map[string]*regexp.Regexp {
 }
 
 func TestEveryNameIsHeld(t *testing.T) {
+	t.Parallel()
 	names := scriptNames()
 	story := stories(t)
 	for _, name := range slices.Sorted(maps.Keys(names)) {

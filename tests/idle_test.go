@@ -163,6 +163,7 @@ end`)}
 
 // The same with as many clients as descriptors allow, to the byte: make soak.
 func TestSoakIdle(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("SWOON_SOAK") == "" {
 		t.Skip("SWOON_SOAK is not set")
 	}

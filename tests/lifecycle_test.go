@@ -69,6 +69,7 @@ func TestRefusals(t *testing.T) {
 
 // What getClientInfo tells of a session's last message and of its end.
 func TestClientInfoOfTheLast(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, `
 			server:set{ open_eof_split = true, package_eof = "\n" }
@@ -101,6 +102,7 @@ func TestClientInfoOfTheLast(t *testing.T) {
 
 // shutdown is a stop like any other: the callback goes on, what it sends leaves.
 func TestShutdownMethod(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{}, `
 		function onReceive(server, fd, reactor_id, data)
 		  local ok = server:shutdown()

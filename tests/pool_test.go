@@ -137,6 +137,7 @@ func TestSoakPool(t *testing.T) {
 // Requests go on through pools while the script is reloaded again and again:
 // each answer is the right one, none fails, and the connections stay.
 func TestPoolsAcrossReloads(t *testing.T) {
+	t.Parallel()
 	for _, s := range []setup{{mode: "base", workers: 2}, {mode: "process", workers: 4, race: true}} {
 		t.Run(s.mode, func(t *testing.T) {
 			peer := serve(t, setup{mode: "base", workers: 1}, strings.Replace(echoPeer, "n = n + 1", `n = n + 1 print("another")`, 1))

@@ -195,6 +195,7 @@ func TestMaxCoroutine(t *testing.T) {
 // callback_timeout: a callback that waits for too long fails where it waits, and
 // wherever it would wait then; what began by co.go may go on.
 func TestCallbackTimeout(t *testing.T) {
+	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		s.flags = append(s.flags, "--set", "callback_timeout=0.1")
 		sv := serve(t, s, `
@@ -246,6 +247,7 @@ func TestCallbackTimeout(t *testing.T) {
 
 // start_session_id: fds begin behind it, and everything that takes one works.
 func TestStartSessionID(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{flags: []string{"--set", "start_session_id=4503599627370000"}}, evalScript)
 	a, b := sv.dial(t), sv.dial(t)
 	a.ask(`return ("%d"):format(fd), server:exists(fd - 1), server:exists(1)`, "4503599627370001|false|false")
@@ -257,6 +259,7 @@ func TestStartSessionID(t *testing.T) {
 // close_timeout: who does not close is not waited for longer. At the default it
 // would take longer than anybody here waits.
 func TestCloseTimeout(t *testing.T) {
+	t.Parallel()
 	sv := serve(t, setup{workers: 1, flags: []string{"--set", "close_timeout=0.01"}}, evalScript)
 	c := sv.dial(t)
 	n := 0
