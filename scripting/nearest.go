@@ -5,11 +5,12 @@ import (
 	"strings"
 )
 
-// didYouMean suggests the name nearest to a mistyped one, or nothing.
+// didYouMean suggests the name nearest to a mistyped one, or nothing; of several
+// the first of the alphabet, whatever their order.
 func didYouMean(name string, names []string) string {
 	best, least := "", len(name)/3+2
 	for _, n := range names {
-		if d := distance(strings.ToLower(name), strings.ToLower(n)); d < least {
+		if d := distance(strings.ToLower(name), strings.ToLower(n)); d < least || d == least && best != "" && n < best {
 			best, least = n, d
 		}
 	}

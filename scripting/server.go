@@ -166,12 +166,13 @@ func (so *serverObject) nearMethod(name string) string {
 	if len(name) < 4 {
 		return ""
 	}
+	best := ""
 	for known := range so.builtin {
-		if distance(name, known) == 1 {
-			return known
+		if (best == "" || known < best) && distance(name, known) == 1 {
+			best = known
 		}
 	}
-	return ""
+	return best
 }
 
 // newIndex lets a script keep fields of its own on the server, as PHP scripts

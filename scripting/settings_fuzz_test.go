@@ -52,6 +52,7 @@ func FuzzSettings(f *testing.F) {
 	f.Add("mode=process\nworker_num=2\nreactor_num=3\ndispatch_mode=round\nordered=false")
 	f.Add("sock_type=udp\nport open_tcp_keepalive=true\nport tcp_keepidle=7\nport worker_num=3")
 	f.Add("host=/tmp/s\nunix_socket_mode=0660\nport package_length_text={prefix=a,digits=1,words={}")
+	f.Add("max_coront=") // as near to one name as to another
 	f.Fuzz(func(t *testing.T, text string) {
 		values, ports := givenBy(text)
 		s, faults := resolve(values, ports)

@@ -292,6 +292,11 @@ func TestNearest(t *testing.T) {
 			t.Errorf("%s: %q", in, got)
 		}
 	}
+	for _, names := range [][]string{{"max_conn", "max_coro_num"}, {"max_coro_num", "max_conn"}} { // as near
+		if got := didYouMean("max_coront", names); got != " (did you mean 'max_conn'?)" {
+			t.Errorf("of %v: %s", names, got)
+		}
+	}
 }
 
 // FuzzDistance holds the three-row distance against the full matrix.
