@@ -231,7 +231,7 @@ func TestLastClientsOfAPort(t *testing.T) {
 		p := change(t, e, []PortOptions{tcpPort("127.0.0.1", port)}, nil, 0)[0]
 		port = p.Addr().Port
 		wait := visitors(t, p.Addr().String(), 8, stop, func() bool { return true })
-		for range 4 { // each may take a second: until who was turned away comes again
+		for range 8 { // each may take a second: until who was turned away comes again
 			change(t, e, nil, []*Port{p}, 0)
 			p = change(t, e, []PortOptions{tcpPort("127.0.0.1", port)}, nil, 0)[0]
 			begun := e.Stats(nil).Accepted

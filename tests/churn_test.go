@@ -74,7 +74,7 @@ func TestClientsByFdForEver(t *testing.T) {
 		t.Skip("the soak does more of the same")
 	}
 	for _, mode := range []string{"base", "process"} {
-		t.Run(mode, func(t *testing.T) { clientsForEver(t, mode, 6_000) })
+		t.Run(mode, func(t *testing.T) { clientsForEver(t, mode, 20_000) })
 	}
 }
 

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -70,8 +71,35 @@ end
 	})
 }
 
-// A command answers from the code that is live when its turn comes; one whose
-// worker is swapped under it is answered all the same.
+// A command is run by the code that is live when its turn comes; one that waits
+// while a reload replaces its code is answered by that all the same.
+func TestCommandAcrossAReload(t *testing.T) {
+	t.Parallel()
+	const script = evalScript + `
+local co = require "co"
+server:addCommand("who", 8, function(server, data)
+  if data == "hold" then
+    server:session(1).held = true
+    while not server:session(1).open do co.sleep(0.01) end
+  end
+  return "one"
+end)`
+	sv := serve(t, setup{mode: "process", workers: 2}, script)
+	c, waits := sv.dial(t), sv.dial(t)
+	c.ask(`return fd`, "1")
+	waits.say("return server:command('who', 1, 8, 'hold')\n")
+	c.until(`server:session(1).held`)
+	sv.save(t, strings.Replace(script, `return "one"`, `return "two"`, 1))
+	sv.Log.wait(t, "reloaded generation=2")
+	c.ask(`return server:command("who", 1, 8)`, "two")
+	c.ask(`server:session(1).open = true`, "")
+	waits.expect("one")
+	sv.save(t, evalScript)
+	sv.Log.wait(t, "reloaded generation=3")
+	c.ask(`return server:command("who", 1, 8)`, "nil|no_such_command|there is no command 'who'")
+}
+
+// What is no command is refused where it is declared.
 func TestCommandFaults(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

@@ -350,11 +350,11 @@ func TestLargeFrames(t *testing.T) {
 // Sessions that have sent packets and are idle keep no memory for the next.
 func TestIdleSessionsKeepNoFrames(t *testing.T) {
 	t.Parallel()
-	const sessions, body = 3_000, 16 << 10
+	const sessions, body = 10_000, 16 << 10
 	for _, mode := range []string{"base", "process"} {
 		t.Run(mode, func(t *testing.T) {
 			sv := serve(t, setup{mode: mode, workers: 2, env: []string{"GOGC=50"}, ulimit: sessions + 1000}, `
-				server:set{ open_length_check = true, max_connection = 3100 }
+				server:set{ open_length_check = true, max_connection = 10100 }
 				function onReceive(server, fd, reactor_id, data)
 				  if #data == 4 then
 				    local junk = ("x"):rep(1e6) .. fd
@@ -393,7 +393,7 @@ func TestIdleSessionsKeepNoFrames(t *testing.T) {
 					c.expect(fmt.Sprint(body + 4))
 				}
 			}
-			// Half a packet for each would be 24 MB.
+			// Half a packet for each would be 80 MB.
 			const each = 2 << 10
 			now := 0
 			eventually(t, "the memory is back", func() bool { now = heap(); return now < before+sessions*each })
