@@ -14,7 +14,7 @@
 //	          dispatch.go  of which worker
 //	handle    serve.go     the worker takes one event of one session
 //	call      serve.go     Handler.Receive
-//	send      outbox.go    into the session's outbox
+//	send      send.go      checked, and into the session's outbox (outbox.go)
 //	flush     outbox.go    at the end of the turn
 //
 // Packets have no session: udp.go reads them on a goroutine of their port's, and
@@ -28,7 +28,8 @@
 // id, heartbeat.go and idlequeue.go those that are idle; close.go how one ends,
 // drain.go how a server does; roster.go how many loops there are, move.go how
 // a session goes from one to another; task.go and taskpool.go the task workers,
-// taskqueue.go what lies before them, message.go what loops say to one another;
+// taskqueue.go what lies before them, taskwait.go who waits for them and
+// taskcircle.go who would for ever, message.go what loops say to one another;
 // watchdog.go and memory.go the limits.
 //
 // # Who owns what
