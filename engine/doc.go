@@ -30,7 +30,7 @@
 // a session goes from one to another; task.go and taskpool.go the task workers,
 // taskqueue.go what lies before them, taskwait.go who waits for them and
 // taskcircle.go who would for ever, message.go what loops say to one another;
-// watchdog.go and memory.go the limits.
+// watchdog.go (which ticks by ticker.go) and memory.go the limits.
 //
 // # Who owns what
 //

@@ -113,9 +113,16 @@ func New(o Options, h Handler) (*Engine, error) {
 		all.processes = append(all.processes, must(newLoop(e, processRole, o.Workers+o.TaskWorkers+i, i)))
 	}
 	e.control = must(newLoop(e, controlRole, -1, 0))
+	tick, err := newTicker()
+	if err != nil {
+		faults = append(faults, err)
+	}
 	if len(faults) > 0 {
 		for _, l := range all.all {
 			l.closePoller()
+		}
+		if tick != nil {
+			tick.close()
 		}
 		return nil, errors.Join(faults...)
 	}
@@ -125,7 +132,7 @@ func New(o Options, h Handler) (*Engine, error) {
 		l.start()
 	}
 	e.background.Add(1)
-	go e.watchdog()
+	go e.watchdog(tick)
 	return e, nil
 }
 

@@ -23,24 +23,25 @@ type sight struct {
 
 // watchdog looks at every loop about each flushStretch and interrupts scripts
 // that run on without a wait. It sleeps while all loops rest.
-func (e *Engine) watchdog() {
+func (e *Engine) watchdog(tick *ticker) {
 	defer e.background.Done()
+	defer tick.close()
 	memory := newMemoryWatch()
-	tick := time.NewTicker(flushStretch)
-	defer tick.Stop()
+	tick.every(flushStretch)
 	for calm := 0; ; {
-		select {
-		case <-e.stopped:
-			return
-		case <-tick.C:
-		}
+		tick.wait()
 		if calm++; calm > dozeAfter {
-			tick.Stop()
+			tick.every(0)
 			if !e.doze() {
 				return
 			}
-			tick.Reset(flushStretch)
+			tick.every(flushStretch)
 			calm = 0
+		}
+		select {
+		case <-e.stopped:
+			return
+		default:
 		}
 		now := nanotime()
 		loops, limits := e.roster.Load().all, e.Limits()
