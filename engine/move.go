@@ -117,7 +117,7 @@ func (l *Loop) hand(s *Session) (bytes int64, ok bool) {
 		return 0, false
 	}
 	if mine {
-		if to = l.better(); to == nil {
+		if to = l.better(s); to == nil {
 			return 0, false
 		}
 		bytes = s.in.bytes.Load()
@@ -130,7 +130,6 @@ func (l *Loop) hand(s *Session) (bytes int64, ok bool) {
 		if eased && s.split {
 			s.tellReactor()
 		}
-		s.home.Store(to)
 	} else if to.off.Load() {
 		to = l.eng.heir(int(s.id))
 	}
@@ -155,9 +154,10 @@ func (l *Loop) hand(s *Session) (bytes int64, ok bool) {
 	return bytes, true
 }
 
-// better is the worker that gets a session of ours, counted there already; nil
-// when none has fewer than we. Under a session's mu.
-func (l *Loop) better() *Loop {
+// better is the worker that gets s, a session of ours: its home already, so that
+// it lists s if it is told to leave now. Nil when none has fewer than we. Under
+// s.mu.
+func (l *Loop) better(s *Session) *Loop {
 	e := l.eng
 	e.placing.Lock()
 	defer e.placing.Unlock()
@@ -167,6 +167,7 @@ func (l *Loop) better() *Loop {
 		return nil
 	}
 	to.sessions.Add(1)
+	s.home.Store(to)
 	return to
 }
 

@@ -116,11 +116,19 @@ func (r *registry) close() {
 }
 
 func (r *registry) remove(s *Session) {
+	if !r.strike(s) {
+		return
+	}
+	s.home.Load().mayEnd()
+}
+
+// strike takes s out and reports whether it stood there.
+func (r *registry) strike(s *Session) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	i := r.seek(s.id)
 	if i == r.size || r.at(i).s != s {
-		return
+		return false
 	}
 	if s.port.eng.gone != nil {
 		s.port.eng.gone(s)
@@ -134,6 +142,7 @@ func (r *registry) remove(s *Session) {
 		s.reactor.Load().sessions.Add(-1)
 	}
 	r.punch(i)
+	return true
 }
 
 func (r *registry) len() int {

@@ -218,6 +218,15 @@ func (l *Loop) spent() bool {
 	return l.sessions.Load() == 0 && len(l.waiting) == 0 && l.starters == 0 && l.tasks.Load() == 0
 }
 
+// mayEnd is told when a session that the loop counts has gone: it may have been
+// the last that kept a loop which leaves, and have ended elsewhere. Any goroutine.
+func (l *Loop) mayEnd() {
+	if l.off.Load() && l.sessions.Load() == 0 {
+		l.kicked.Store(true)
+		l.notify()
+	}
+}
+
 // vanish ends a retired loop: its numbers stay in the totals, its poller and
 // its goroutines go. All that is left is a loop at rest, which a late letter
 // can wake; it hands the letter on and rests again. Baton holder.

@@ -293,6 +293,52 @@ func TestLettersFindASessionThatMoved(t *testing.T) {
 	})
 }
 
+// All sessions leave a worker that goes, more than it looks at in one turn, and
+// though none of them says a word; all spread over those that come.
+func TestManyQuietSessionsMove(t *testing.T) {
+	bothModes(t, func(t *testing.T, o Options) {
+		e, addr := serve(t, o, &funcs{})
+		const clients = 5 * turnMoves
+		for range clients {
+			dial(t, addr)
+		}
+		eventually(t, "all are there", func() bool { return e.Stats(nil).Sessions == clients })
+		shrink(t, e)
+		if n := e.Workers()[0].sessions.Load(); n != clients {
+			t.Errorf("the worker that stays has %d sessions of %d", n, clients)
+		}
+		resize(t, e, 2, 0, func(*Loop) {})
+		eventually(t, "both have alike", func() bool { return e.Workers()[1].sessions.Load() >= clients/2-1 })
+	})
+}
+
+// A worker that leaves ends with the last session that it counts, also where
+// that ends on another.
+func TestLastSessionEndsElsewhere(t *testing.T) {
+	o := Options{Mode: Process, Workers: 2, Ports: make([]PortOptions, 1)}
+	e, addr := serve(t, o, &funcs{})
+	c := dial(t, addr)
+	eventually(t, "it is there", func() bool { return e.Stats(nil).Sessions == 1 })
+	s := e.Sessions(0, 0)[0]
+	left := resize(t, e, 1, 0, func(l *Loop) {
+		// As if dispatch had it handled by the worker that stays, and it had been
+		// counted here too late to be listed.
+		l.movers = nil
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.home.Load().sessions.Add(-1)
+		l.sessions.Add(1)
+		s.home.Store(l)
+		s.worker.Store(e.Workers()[0])
+	})[0]
+	eventually(t, "it rests", func() bool { return left.state.Load() == idle })
+	if gone(e, left) {
+		t.Fatal("it has gone before its session")
+	}
+	c.Close()
+	eventually(t, "it is gone", func() bool { return gone(e, left) })
+}
+
 // The clocks of a session go with it.
 func TestIdleSessionsMove(t *testing.T) {
 	bothModes(t, func(t *testing.T, o Options) {

@@ -197,7 +197,7 @@ func (l *Loop) giveWay() {
 // busy says whether a turn would find something to do without waiting.
 func (l *Loop) busy() bool {
 	return l.mail.full.Load() || l.ready.len() > 0 || l.runq.len() > 0 || l.jobs.len() > 0 ||
-		l.timerDue() || l.taskWaits() || l.packetsReady() || l.stopped
+		l.timerDue() || l.taskWaits() || l.packetsReady() || len(l.movers) > 0 || l.stopped
 }
 
 func (l *Loop) timerDue() bool {
