@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,6 +61,7 @@ type Engine struct {
 	started    time.Time
 	draining   atomic.Bool
 	stopped    chan struct{}
+	processors atomic.Int32  // that Go may use
 	dozing     atomic.Bool   // the watchdog sleeps
 	roused     chan struct{} // cap 1: wakes it
 	background sync.WaitGroup
@@ -126,6 +128,7 @@ func New(o Options, h Handler) (*Engine, error) {
 		}
 		return nil, errors.Join(faults...)
 	}
+	e.processors.Store(int32(runtime.GOMAXPROCS(0)))
 	e.sessions.next = o.LastSession
 	e.roster.Store(&all)
 	for _, l := range all.all {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -188,4 +189,27 @@ func TestWaitingCallbackKeepsOrder(t *testing.T) {
 			}
 		}
 	})
+}
+
+// On one processor a worker begins with what a reactor has read before the
+// reactor looks for more.
+func TestWorkersBeginAtOnceOnOneProcessor(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	var looks, before atomic.Int64
+	h := &funcs{receive: func(f *Fiber, s *Session, data string) {
+		looks.Add(1)
+		if f.Loop().Engine().Reactors()[0].state.Load() == running {
+			before.Add(1)
+		}
+		f.Send(s, data)
+	}}
+	_, addr := serve(t, Options{Mode: Process, Workers: 1, Reactors: 1, Ports: make([]PortOptions, 1)}, h)
+	c := dial(t, addr)
+	for range 500 {
+		write(t, c, "x")
+		expect(t, c, "x")
+	}
+	if looks.Load() != 500 || before.Load() < 400 {
+		t.Errorf("of %d messages %d began while the reactor ran", looks.Load(), before.Load())
+	}
 }

@@ -177,8 +177,20 @@ func (l *Loop) run(f *Fiber) {
 				continue
 			}
 			l.phase = phaseMail
-			l.handOff()
+			if l.batched {
+				l.handOff()
+				l.letWork()
+			}
 		}
+	}
+}
+
+// letWork is called when events were handed to workers. Where there is but one
+// processor they begin at once: their answers need not wait until this loop has
+// looked for more and come to rest.
+func (l *Loop) letWork() {
+	if l.eng.processors.Load() == 1 {
+		runtime.Gosched()
 	}
 }
 

@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
 // What the watchdog can ask of a running script, as bits of Loop.Interrupt.
 const (
@@ -44,6 +47,7 @@ func (e *Engine) watchdog(tick *ticker) {
 		default:
 		}
 		now := nanotime()
+		e.processors.Store(int32(runtime.GOMAXPROCS(0))) // it follows the limits of a container
 		loops, limits := e.roster.Load().all, e.Limits()
 		for _, l := range loops {
 			s := &l.seen
