@@ -161,9 +161,9 @@ end`)}
 	eventually(t, "most of it has been given back", func() bool { return c.memory()-before < (after-before)/2 })
 }
 
-// The same with as many clients as descriptors allow, to the byte: make soak.
+// The same with as many clients as descriptors allow, to the byte: make soak. It
+// leaves none for others, and so runs alone.
 func TestSoakIdle(t *testing.T) {
-	t.Parallel()
 	if os.Getenv("SWOON_SOAK") == "" {
 		t.Skip("SWOON_SOAK is not set")
 	}
