@@ -32,8 +32,8 @@ func start(t testing.TB, s setup, args ...string) *program {
 	if s.race {
 		cmd.Env = append(cmd.Env, "GORACE=halt_on_error=1 exitcode=66")
 	}
-	p := &program{t: t, cmd: cmd, Out: &transcript{}, Log: &transcript{}, exited: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = p.Out, p.Log
+	p := &program{t: t, cmd: cmd, Out: newTranscript(t), Log: newTranscript(t), exited: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = p.Out.File, p.Log.File
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var err error
 	if p.in, err = cmd.StdinPipe(); err != nil {

@@ -130,7 +130,7 @@ func atTerminal(t *testing.T, s setup, args ...string) *terminal {
 		t.Fatal(err)
 	}
 	defer screen.Close()
-	x := &terminal{t: t, cmd: exec.Command(binary(t, s.race), args...), tty: tty, Out: &transcript{}, end: make(chan struct{})}
+	x := &terminal{t: t, cmd: exec.Command(binary(t, s.race), args...), tty: tty, Out: newTranscript(t), end: make(chan struct{})}
 	x.cmd.Stdin, x.cmd.Stdout, x.cmd.Stderr = screen, screen, screen
 	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Pdeathsig: syscall.SIGKILL}
 	if err := x.cmd.Start(); err != nil {

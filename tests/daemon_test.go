@@ -27,8 +27,8 @@ func run(t testing.TB, dir string, args ...string) (code int, out string) {
 	t.Helper()
 	cmd := exec.Command(binary(t, false), append([]string{"run", "--port", "0"}, args...)...)
 	cmd.Dir = dir
-	var text transcript
-	cmd.Stdout, cmd.Stderr = &text, &text
+	text := newTranscript(t)
+	cmd.Stdout, cmd.Stderr = text.File, text.File
 	done := make(chan error, 1)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -323,8 +323,8 @@ func TestTerminalGoesAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(binary(t, false), "run", "--port", "0", "app.lua")
-	var log transcript
-	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, terminal, &log, &log
+	log := newTranscript(t)
+	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, terminal, log.File, log.File
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -167,8 +168,8 @@ func launch(t testing.TB, s setup, path string) *server {
 	if s.race {
 		cmd.Env = append(cmd.Env, "GORACE=halt_on_error=1 exitcode=66")
 	}
-	sv := &server{t: t, cmd: cmd, Script: path, Out: &transcript{}, Log: &transcript{}, exited: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = sv.Out, sv.Log
+	sv := &server{t: t, cmd: cmd, Script: path, Out: newTranscript(t), Log: newTranscript(t), exited: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = sv.Out.File, sv.Log.File
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -332,21 +333,32 @@ func (c *client) reset() {
 	c.Close()
 }
 
-// transcript collects what a process writes; others may wait for a text.
+// transcript collects what a process writes. It is a file that the process has
+// as its own, not a pipe that somebody must read out first: what has been
+// written can be seen at once, so that a line of the log that came before a
+// printed one is there when that one is.
 type transcript struct {
+	*os.File
 	mu   sync.Mutex
-	text bytes.Buffer
+	text bytes.Buffer // of the file, as far as it has been read
 }
 
-func (tr *transcript) Write(b []byte) (int, error) {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	return tr.text.Write(b)
+func newTranscript(t testing.TB) *transcript {
+	t.Helper()
+	f, err := os.CreateTemp("", "transcript")
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Remove(f.Name())
+	t.Cleanup(func() { f.Close() })
+	return &transcript{File: f}
 }
 
 func (tr *transcript) String() string {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
+	// Of the file only: that its offset stays where the process writes.
+	tr.text.ReadFrom(io.NewSectionReader(tr.File, int64(tr.text.Len()), 1<<40))
 	return tr.text.String()
 }
 

@@ -34,8 +34,8 @@ func TestPHPPromptAndServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, log := &transcript{}, &transcript{}
-	cmd.Stdout, cmd.Stderr = out, log
+	out, log := newTranscript(t), newTranscript(t)
+	cmd.Stdout, cmd.Stderr = out.File, log.File
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

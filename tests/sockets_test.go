@@ -435,8 +435,8 @@ func TestSystemdSocketActivate(t *testing.T) {
 server:set{ host = "SYSTEMD:app", sock_type = "unix_stream" }
 function onReceive(server, fd, reactor_id, data) server:send(fd, "hello " .. data) end`
 	cmd := exec.Command(tool, "-l", path, "--fdname=app", binary(t, false), "run", "--port", "0", script(t, text))
-	var out transcript
-	cmd.Stdout, cmd.Stderr = &out, &out
+	out := newTranscript(t)
+	cmd.Stdout, cmd.Stderr = out.File, out.File
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -459,7 +459,7 @@ func TestSystemdIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer told.Close()
-	var heard transcript
+	heard := newTranscript(t)
 	go func() {
 		b := make([]byte, 4096)
 		for {
@@ -480,7 +480,7 @@ function onWorkerStart() assert(os.getenv("NOTIFY_SOCKET") == nil and os.getenv(
 	sv.save(t, text+"\n-- better\n")
 	heard.wait(t, "STATUS=generation 2 serves "+sv.Addr+"\n\n")
 	if !regexp.MustCompile(`RELOADING=1\nMONOTONIC_USEC=\d{4,}\nSTATUS=reloading: saved app.lua\n\n(WATCHDOG=1\n\n)*READY=1\nSTATUS=generation 2 `).MatchString(heard.String()) {
-		t.Errorf("of a reload it is told\n%s", &heard)
+		t.Errorf("of a reload it is told\n%s", heard)
 	}
 	sv.save(t, text+"\nif then")
 	heard.wait(t, "READY=1\nSTATUS=reload failed, generation 2 goes on: load: ")
@@ -492,7 +492,7 @@ function onWorkerStart() assert(os.getenv("NOTIFY_SOCKET") == nil and os.getenv(
 	if !regexp.MustCompile(`(?s)STOPPING=1.*READY=1`).MatchString(heard.String()) {
 		return
 	}
-	t.Errorf("it is ready after it has stopped:\n%s", &heard)
+	t.Errorf("it is ready after it has stopped:\n%s", heard)
 }
 
 // The watchdog is not told that a server lives none of whose workers answers.
@@ -504,7 +504,7 @@ func TestSystemdWatchdog(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer told.Close()
-	var heard transcript
+	heard := newTranscript(t)
 	go func() {
 		b := make([]byte, 4096)
 		for {

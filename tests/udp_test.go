@@ -116,8 +116,8 @@ end`)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var out transcript
-		cmd.Stdout = &out
+		out := newTranscript(t)
+		cmd.Stdout = out.File
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
