@@ -120,6 +120,7 @@ type server struct {
 	exited chan struct{}
 	code   int
 	quiet  bool // the exit is not checked by cleanup
+	waited bool // the story has waited for the end
 }
 
 var listening = regexp.MustCompile(`listening\s+(\S+):(\d+)\n`)
@@ -188,11 +189,14 @@ func launch(t testing.TB, s setup, path string) *server {
 	return sv
 }
 
-// cleanup stops the server; it must end by itself, with exit code 0, and the
-// race detector must have nothing to say.
+// cleanup stops the server; it must be there still, end by itself, with exit
+// code 0, and the race detector must have nothing to say.
 func (sv *server) cleanup() {
 	select {
 	case <-sv.exited:
+		if !sv.waited && !sv.quiet {
+			sv.t.Errorf("the server has ended: %s", sv.cmd.ProcessState)
+		}
 	default:
 		sv.cmd.Process.Signal(syscall.SIGTERM)
 		select {
@@ -225,6 +229,7 @@ func (sv *server) stop(t testing.TB, sig syscall.Signal) int {
 // wait waits until the server has ended and returns its exit code.
 func (sv *server) wait(t testing.TB) int {
 	t.Helper()
+	sv.waited = true
 	select {
 	case <-sv.exited:
 	case <-time.After(patience):

@@ -24,24 +24,37 @@ import (
 type namespace int
 
 // namespaces gives the calling test two new ones, and leaves it in the first.
-// The test keeps its thread for itself until it ends; so does what it starts.
+// The test keeps its thread for itself until it ends, and what it starts begins
+// where it is. Then the thread goes back to where it came from: if it ended, the
+// servers that other tests had started on it before would be killed with it.
 func namespaces(t *testing.T) (here, there namespace) {
 	t.Helper()
-	runtime.LockOSThread() // for good: a thread in another namespace serves nobody else
+	runtime.LockOSThread()
+	home := openNamespace(t)
+	t.Cleanup(func() {
+		home.enter(t)
+		runtime.UnlockOSThread()
+	})
 	var both [2]namespace
 	for i := range both {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			t.Skip("this machine allows no network namespaces: unshare: ", err)
 		}
-		fd, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { unix.Close(fd) })
-		both[i] = namespace(fd)
+		both[i] = openNamespace(t)
 	}
 	both[0].enter(t)
 	return both[0], both[1]
+}
+
+// openNamespace is the one of this thread.
+func openNamespace(t *testing.T) namespace {
+	t.Helper()
+	fd, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return namespace(fd)
 }
 
 func (n namespace) enter(t *testing.T) {

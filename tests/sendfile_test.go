@@ -259,20 +259,17 @@ func TestPauseAndConfirm(t *testing.T) {
 		other.say("resume 1")
 		sv.Out.wait(t, "resumed\ttrue\n")
 		sv.Out.wait(t, "from\t1\timpatient\n")
-		for range 5 {
-			sv.Out.mu.Lock()
-			sv.Out.text.Reset()
-			sv.Out.mu.Unlock()
+		for round := range 5 {
 			c.say("pause")
 			c.expect("ok")
 			c.say("later")
 			other.say("x")
-			sv.Out.wait(t, "from\t2\tx\n")
-			if n := sv.Out.count("later"); n != 0 {
+			sv.Out.waitCount(t, "from\t2\tx\n", round+1)
+			if n := sv.Out.count("later"); n != round {
 				t.Fatal("a paused session was read")
 			}
 			other.say("resume 1")
-			sv.Out.wait(t, "from\t1\tlater\n")
+			sv.Out.waitCount(t, "from\t1\tlater\n", round+1)
 		}
 		c.say("pause")
 		c.expect("ok")
