@@ -384,16 +384,19 @@ end
 function onError(server, event, err) print("onError " .. event .. ": " .. err.message) end
 function onReceive(server, fd, reactor_id, data)
   print("main 1")
+  local after, all = co.channel(), co.channel()
   local id = co.go(function(a, b)
     print("child 1", a, b, select("#", co.self()))
     co.go(function()
       print("grandchild 1")
-      co.sleep(0.02)
+      after:pop()
       print("grandchild 2")
+      all:push(true)
     end)
     print("child 2")
     co.sleep(0.01)
     print("child 3")
+    after:push(true)
   end, "x", nil)
   print("main 2", id ~= co.self())
   local never = co.go(function() print("at once", co.self()) end)
@@ -401,7 +404,7 @@ function onReceive(server, fd, reactor_id, data)
   co.go(function() error("thrown at once") end)
   co.go(function() co.sleep(0) error("thrown later") end)
   print("main 4")
-  co.sleep(0.05)
+  all:pop()
   local ids, n = {}, 0
   for i = 1, 50 do
     local id
@@ -425,9 +428,9 @@ child 2
 main 2	true
 at once	` + fmt.Sprint(ids[0]) + `
 main 3	` + fmt.Sprint(ids[0]) + `
-onError co.go: app.lua:26: thrown at once
+onError co.go: app.lua:29: thrown at once
 main 4
-onError co.go: app.lua:27: thrown later
+onError co.go: app.lua:30: thrown later
 child 3
 grandchild 2
 `
