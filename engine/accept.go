@@ -184,9 +184,10 @@ func (p *Port) acceptOne(fd int) (conn int, remote Peer, errno syscall.Errno) {
 // admit makes a session of an accepted descriptor, or refuses it.
 func (e *Engine) admit(p *Port, fd int, remote Peer) {
 	refuse := func(r Reason) {
+		total := e.refused[r].Add(1) // before the client can know
 		unix.Close(fd)
-		if e.refused[r].Add(1) == 1 || e.refusedLog.allow() {
-			e.log.Warn("client refused", "reason", r, "remote", remote, "port", p.bound, "total", e.refused[r].Load())
+		if total == 1 || e.refusedLog.allow() {
+			e.log.Warn("client refused", "reason", r, "remote", remote, "port", p.bound, "total", total)
 		}
 	}
 	if e.draining.Load() {
