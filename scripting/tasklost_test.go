@@ -75,7 +75,6 @@ function onWorkerStart(server, id)
   end)
 end
 `)
-	s.Out.Wait(t, "finish g")
 	const want = `wait false task_lost an internal error ended the task
 lost worker 1 on purpose
 lost worker 1 on purpose
@@ -99,6 +98,7 @@ finish g at try 1
 		slices.Sort(lines)
 		return strings.Join(lines, "")
 	}
+	s.Out.WaitCount(t, "\n", strings.Count(want, "\n"))
 	if got := s.Out.String(); sorted(got) != sorted(want) {
 		t.Errorf("got:\n%s", got)
 	}
