@@ -95,12 +95,16 @@ function onClose(server, fd, reactor_id, reason) print(fd .. " left: " .. reason
 		long := strings.Repeat("0123456789abcdef", 1<<16)
 		big := dialUnix(t, dir+"/s")
 		go big.Write([]byte(long))
-		for got := 0; got < len(long); {
-			n, err := big.Read(make([]byte, 64<<10))
+		heard := ""
+		for b := make([]byte, 64<<10); len(strings.ReplaceAll(heard, "you said ", "")) < len(long); {
+			n, err := big.Read(b)
 			if err != nil {
-				t.Fatalf("after %d bytes: %v", got, err)
+				t.Fatalf("after %d bytes: %v", len(heard), err)
 			}
-			got += n
+			heard += string(b[:n])
+		}
+		if strings.ReplaceAll(heard, "you said ", "") != long {
+			t.Error("other bytes came back")
 		}
 		big.Close()
 		sv.Out.wait(t, "3 left: client_closed\n")
