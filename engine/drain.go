@@ -16,8 +16,10 @@ import (
 
 const (
 	drainLook  = 2 * time.Millisecond
-	drainGrace = 500 * time.Millisecond // for cancelled fibers to come to an end
-	minAsk     = 10 * time.Millisecond  // a loop gets at least this long to answer
+	drainGrace = 3 * time.Second       // for cancelled fibers to come to an end
+	closeGrace = time.Second           // for sessions to close
+	minAsk     = 10 * time.Millisecond // a loop gets at least this long to answer
+	cutAsk     = time.Second           // and so long to say what is cut short there
 )
 
 // Drain stops the server's traffic and waits at most DrainTime for what is
@@ -52,7 +54,7 @@ func (e *Engine) Drain(on func(string)) (cut []string) {
 	for _, s := range e.Sessions(0, 0) {
 		s.Close(ShutdownReason, false)
 	}
-	closing := time.Now().Add(max(time.Until(deadline), drainGrace))
+	closing := time.Now().Add(max(time.Until(deadline), closeGrace))
 	for e.open.Load() > 0 && time.Now().Before(closing) {
 		time.Sleep(drainLook)
 	}
@@ -157,8 +159,9 @@ func (l *Loop) pendingWork() int {
 
 // cutShort cancels what a drain can no longer wait for, and names it.
 func (e *Engine) cutShort() (cut []string) {
+	e.pool.halted.Store(true)
 	var mu sync.Mutex
-	silent := ask(e.roster.Load().all, time.Now().Add(50*time.Millisecond), func(l *Loop) {
+	silent := ask(e.roster.Load().all, time.Now().Add(cutAsk), func(l *Loop) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, w := range l.Waiting() {
@@ -181,7 +184,11 @@ func (e *Engine) cutShort() (cut []string) {
 		l.Interrupt.Or(interruptStop)
 	}
 	if n := e.pool.queued.Load(); n > 0 {
-		cut = append(cut, fmt.Sprintf("%d queued tasks not run", n))
+		what := "tasks"
+		if n == 1 {
+			what = "task"
+		}
+		cut = append(cut, fmt.Sprintf("%d queued %s not run", n, what))
 	}
 	end := time.Now().Add(drainGrace)
 	for time.Now().Before(end) && e.inFlight(end) > 0 {

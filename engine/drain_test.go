@@ -108,7 +108,7 @@ func (p place) Where() string { return string(p) }
 // A callback that waits longer than the drain is named and cancelled.
 func TestDrainNamesWhatItCuts(t *testing.T) {
 	modes(t, func(t *testing.T, o Options) {
-		o.DrainTime = 30 * time.Millisecond
+		o.DrainTime = time.Second
 		d := &diary{}
 		h := &funcs{
 			receive: func(f *Fiber, s *Session, data string) {
@@ -134,6 +134,33 @@ func TestDrainNamesWhatItCuts(t *testing.T) {
 		}
 		d.check(t, 1, false, ShutdownReason)
 		balanced(t, e)
+	})
+}
+
+// When a drain cuts the tasks that run, those that are queued do not begin.
+func TestDrainBeginsNoTaskThatItCuts(t *testing.T) {
+	modes(t, func(t *testing.T, o Options) {
+		o.DrainTime, o.TaskWorkers = 100*time.Millisecond, 1
+		var begun atomic.Int32
+		e, _ := serve(t, o, &funcs{task: func(f *Fiber, task *Task) (any, bool) {
+			begun.Add(1)
+			sleep(f, time.Hour)
+			return 1, true
+		}})
+		for range 2 {
+			if err := e.Submit(&Task{Src: e.Workers()[0], Dst: -1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		eventually(t, "one runs", func() bool { return begun.Load() == 1 })
+		start := time.Now()
+		cut := e.Drain(func(string) {})
+		if len(cut) != 2 || cut[0] != "1 queued task not run" || !strings.Contains(cut[1], "waiting in sleep") || begun.Load() != 1 {
+			t.Errorf("cut short: %q, %d have begun", cut, begun.Load())
+		}
+		if took := time.Since(start); took > o.DrainTime+drainGrace {
+			t.Errorf("it took %v: it has waited for what never ends", took)
+		}
 	})
 }
 
@@ -212,7 +239,7 @@ func TestDrainHurriesThoseThatLinger(t *testing.T) {
 
 // A loop held by a callback does not keep the others from ending their reads.
 func TestDrainReachesAllLoopsAtOnce(t *testing.T) {
-	o := Options{Workers: 2, Limits: Limits{DrainTime: 200 * time.Millisecond, MaxStretch: -1}, Ports: []PortOptions{{Framer: fixed(1)}}}
+	o := Options{Workers: 2, Limits: Limits{DrainTime: 10 * time.Second, MaxStretch: -1}, Ports: []PortOptions{{Framer: fixed(1)}}}
 	var over atomic.Bool
 	computes := make(chan *Loop, 1)
 	h := &funcs{receive: func(f *Fiber, s *Session, data string) {
@@ -225,6 +252,7 @@ func TestDrainReachesAllLoopsAtOnce(t *testing.T) {
 	}}
 	e, addr := serve(t, o, h)
 	a, b := dial(t, addr), dial(t, addr)
+	eventually(t, "both are in", func() bool { return e.accepted.Load() == 2 })
 	a.Write([]byte("c"))
 	held := from(t, computes)
 	free := e.Workers()[1-held.idx]

@@ -125,7 +125,7 @@ func (f *Fiber) Submit(t *Task, timeout time.Duration) error {
 func (l *Loop) nextTask(f *Fiber) {
 	p := &l.eng.pool
 	l.glutted.Store(l.full())
-	if l.taskBusy() || p.queued.Load() == 0 {
+	if l.taskBusy() || p.queued.Load() == 0 || p.halted.Load() {
 		return
 	}
 	t := p.take(l)
@@ -183,7 +183,7 @@ func (l *Loop) taskWaits() bool {
 		return false
 	}
 	p := &l.eng.pool
-	if p.queued.Load() == 0 {
+	if p.queued.Load() == 0 || p.halted.Load() {
 		return false
 	}
 	p.mu.Lock()

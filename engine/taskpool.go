@@ -23,6 +23,7 @@ type taskPool struct {
 	closed  bool // the server stops: nothing is put off any more
 	over    bool // the clock has stopped
 
+	halted  atomic.Bool // the drain cuts: no task begins any more
 	nextID  atomic.Uint64
 	queued  atomic.Int64 // tasks that may run now, for a look without the lock
 	flying  atomic.Int64 // tasks that a drain waits for: queued, running, or with a result on its way
@@ -251,10 +252,10 @@ func (p *taskPool) failed(t *Task, fault *Errno) {
 // answer tells whoever submitted the task what came of it.
 func (p *taskPool) answer(t *Task, r TaskResult) {
 	if t.Answer != nil {
-		t.Answer(r)
 		if r.Last {
-			p.flying.Add(-1)
+			defer p.flying.Add(-1)
 		}
+		t.Answer(r)
 		return
 	}
 	if r.Last && r.Value == nil && r.Err == nil && !t.Always {
