@@ -17,6 +17,10 @@ const flushStretch = 2 * time.Millisecond
 // flushAgain is how often a stretch that goes on is interrupted after that.
 const flushAgain = 20 * time.Millisecond
 
+// watchGap is how long after a look the next one may come and all the time
+// between count as run.
+const watchGap = 50 * time.Millisecond
+
 // sight is what the watchdog has seen of a loop. The watchdog's.
 type sight struct {
 	stretch uint64
@@ -31,6 +35,7 @@ func (e *Engine) watchdog(tick *ticker) {
 	defer tick.close()
 	memory := newMemoryWatch()
 	tick.every(flushStretch)
+	last := nanotime()
 	for calm := 0; ; {
 		tick.wait()
 		if calm++; calm > dozeAfter {
@@ -39,7 +44,7 @@ func (e *Engine) watchdog(tick *ticker) {
 				return
 			}
 			tick.every(flushStretch)
-			calm = 0
+			calm, last = 0, nanotime()
 		}
 		select {
 		case <-e.stopped:
@@ -47,6 +52,10 @@ func (e *Engine) watchdog(tick *ticker) {
 		default:
 		}
 		now := nanotime()
+		// Where the watchdog did not run, the others hardly did: a process or a
+		// machine that was stopped has not computed.
+		absent := max(0, now-last-int64(watchGap))
+		last = now
 		e.processors.Store(int32(runtime.GOMAXPROCS(0))) // it follows the limits of a container
 		loops, limits := e.roster.Load().all, e.Limits()
 		for _, l := range loops {
@@ -59,6 +68,7 @@ func (e *Engine) watchdog(tick *ticker) {
 				*s = sight{stretch: stretch, since: now, again: flushStretch}
 				continue
 			}
+			s.since += absent
 			ran := time.Duration(now - s.since)
 			if ran >= s.again {
 				s.again = ran + flushAgain

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -165,6 +166,29 @@ func TestFaultyCallbacks(t *testing.T) {
 			c.say("not dead\n")
 			c.expect("not dead")
 		}
+	})
+}
+
+// A process that stood still has not computed: a callback is not stopped for the
+// time that its machine, a debugger or a signal has taken.
+func TestStandstillIsNotExecutionTime(t *testing.T) {
+	t.Parallel()
+	everyMode(t, func(t *testing.T, s setup) {
+		sv := serve(t, s, `
+server:set{ max_execution_time = 3 }
+function onReceive(server, fd)
+  server:send(fd, "begun\n")
+  local till = os.clock() + 0.3
+  while os.clock() < till do end
+  server:send(fd, "done\n")
+end`)
+		c := sv.dial(t)
+		c.say("x")
+		c.expect("begun")
+		sv.cmd.Process.Signal(syscall.SIGSTOP)
+		time.Sleep(3500 * time.Millisecond) // more than the limit
+		sv.cmd.Process.Signal(syscall.SIGCONT)
+		c.expect("done")
 	})
 }
 
