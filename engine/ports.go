@@ -203,13 +203,14 @@ func (p *Port) lastClients() {
 	begun := time.Now()
 	for first := true; ; first = false {
 		var pause time.Duration
+		spent := time.Since(begun) // before the look: the last one comes when it is all over
 		p.raw.Control(func(fd uintptr) {
 			if first && !p.kind.Unix() && p.passed == nil {
 				ignoreNew(int(fd))
 			}
 			pause = p.acceptAll(int(fd))
 		})
-		if spent := time.Since(begun); spent > dryWait || spent > lastWait && pause == 0 {
+		if spent > dryWait || spent > lastWait && pause == 0 {
 			return
 		}
 		time.Sleep(lastLook)
