@@ -290,7 +290,11 @@ func (w *fileWatch) settle() {
 	// What was written into a directory that was not watched yet made no event:
 	// it is not known to be quiet.
 	moving, changed := w.plan(), map[string]bool{}
+	// Asked before the files are looked at and after: git may come to its end in
+	// between, and some were seen as they were before.
+	git := newGitWatch()
 	for _, f := range w.files {
+		git.ask(filepath.Dir(f.path))
 		before, looked := f.stamp, f.looked
 		if f.inspect() || looked && f.stamp != before || f.unfinished() {
 			moving = true
@@ -301,7 +305,7 @@ func (w *fileWatch) settle() {
 		}
 	}
 	for dir := range changed {
-		if gitAtWork(dir) {
+		if git.atWork(dir) {
 			moving = true
 			w.until = w.began.Add(max(w.o.git, w.o.loud))
 			break
