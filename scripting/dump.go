@@ -14,21 +14,44 @@ func (h *Host) Dump(w io.Writer) {
 	if !h.running.Load() {
 		return
 	}
+	type answer struct {
+		name string
+		text chan string
+	}
+	var answers []answer
 	for _, l := range append(h.loops(), h.engine.Control()) {
-		name := fmt.Sprintf("worker %d", l.ID())
+		a := answer{fmt.Sprintf("worker %d", l.ID()), make(chan string, 1)}
 		if l == h.engine.Control() {
-			name = "control"
+			a.name = "control"
 		}
-		text := make(chan string, 1)
-		l.Call(func() { text <- describeWaiting(name, l) })
+		l.Call(func() { a.text <- describeWaiting(a.name, l) })
+		answers = append(answers, a)
+	}
+	patience := time.NewTimer(dumpPatience)
+	defer patience.Stop()
+	late := false
+	for _, a := range answers {
 		select {
-		case s := <-text:
+		case s := <-a.text:
 			io.WriteString(w, s)
-		case <-time.After(100 * time.Millisecond):
-			fmt.Fprintf(w, "%s: a callback computes without a wait\n", name)
+			continue
+		default:
 		}
+		if !late {
+			select {
+			case s := <-a.text:
+				io.WriteString(w, s)
+				continue
+			case <-patience.C:
+				late = true
+			}
+		}
+		fmt.Fprintf(w, "%s: a callback computes without a wait\n", a.name)
 	}
 }
+
+// dumpPatience is how long the loops have to answer, all of them together.
+const dumpPatience = time.Second
 
 func describeWaiting(name string, l *engine.Loop) string {
 	list := l.Waiting()
