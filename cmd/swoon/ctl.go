@@ -91,6 +91,9 @@ func stop(l *link, timeout time.Duration, limited bool) error {
 		}
 	}
 	a, err := l.ask(scripting.AdminRequest{Cmd: "stop"}, answerPatience)
+	if errors.Is(err, io.ErrUnexpectedEOF) && process >= 0 {
+		err = nil // it has ended, or does, before it could answer
+	}
 	if err != nil {
 		return err
 	}
