@@ -602,6 +602,7 @@ func TestPanicEndsOnlyItsCallback(t *testing.T) {
 // Stop ends fibers that wait, and those that begin while it runs.
 func TestStopEndsFibersThatKeepWaiting(t *testing.T) {
 	modes(t, func(t *testing.T, o Options) {
+		o.MaxFibers = 1000
 		e, _ := serve(t, o, &funcs{})
 		var tick Timer
 		l := e.Workers()[0]

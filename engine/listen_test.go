@@ -326,8 +326,12 @@ func TestUnixClientSendsAndLeaves(t *testing.T) {
 		}
 		write(1)
 		eventually(t, "the callback waits", func() bool { return g.waiting() == 1 })
+		s := e.Sessions(0, 1)[0]
 		for e.Stats(nil).Paused == 0 {
 			write(100)
+			eventually(t, "it is read, or reading has stopped", func() bool {
+				return s.Info().RecvQueued == sent-1 || e.Stats(nil).Paused > 0
+			})
 		}
 		for range 20 { // these are not read until it goes on
 			write(1000)

@@ -302,7 +302,7 @@ func TestManyQuietSessionsMove(t *testing.T) {
 		for range clients {
 			dial(t, addr)
 		}
-		eventually(t, "all are there", func() bool { return e.Stats(nil).Sessions == clients })
+		eventually(t, "all are there", func() bool { return e.sessions.len() == clients })
 		shrink(t, e)
 		if n := e.Workers()[0].sessions.Load(); n != clients {
 			t.Errorf("the worker that stays has %d sessions of %d", n, clients)
@@ -318,7 +318,7 @@ func TestLastSessionEndsElsewhere(t *testing.T) {
 	o := Options{Mode: Process, Workers: 2, Ports: make([]PortOptions, 1)}
 	e, addr := serve(t, o, &funcs{})
 	c := dial(t, addr)
-	eventually(t, "it is there", func() bool { return e.Stats(nil).Sessions == 1 })
+	eventually(t, "it is there", func() bool { return e.sessions.len() == 1 })
 	s := e.Sessions(0, 0)[0]
 	left := resize(t, e, 1, 0, func(l *Loop) {
 		// As if dispatch had it handled by the worker that stays, and it had been
@@ -342,7 +342,7 @@ func TestLastSessionEndsElsewhere(t *testing.T) {
 // The clocks of a session go with it.
 func TestIdleSessionsMove(t *testing.T) {
 	bothModes(t, func(t *testing.T, o Options) {
-		o.Ports[0].Heartbeat = 500 * time.Millisecond
+		o.Ports[0].Heartbeat = 3 * time.Second
 		closed := make(chan ended, 10)
 		h := &moving{funcs: &funcs{receive: echo, close: func(f *Fiber, s *Session, r Reason) { closed <- ended{s.ID(), r} }}}
 		e, addr := serveMoving(t, o, h)
@@ -541,8 +541,11 @@ func TestTasksOfAWorkerThatLeaves(t *testing.T) {
 	var door gate
 	var mu sync.Mutex
 	var order []int
-	results := make(chan *Task, 10)
-	at := make(chan *Loop, 10)
+	type outcome struct {
+		l    *Loop
+		task *Task
+	}
+	told := make(chan outcome, 10)
 	h := &funcs{
 		task: func(f *Fiber, task *Task) (any, bool) {
 			if task.Data == 0 {
@@ -555,7 +558,7 @@ func TestTasksOfAWorkerThatLeaves(t *testing.T) {
 			}
 			return 1, true
 		},
-		finish: func(f *Fiber, task *Task, result any) { at <- f.Loop(); results <- task },
+		finish: func(f *Fiber, task *Task, result any) { told <- outcome{f.Loop(), task} },
 	}
 	e, _ := serve(t, Options{Workers: 2, TaskWorkers: 2}, h)
 	src := e.Workers()[1]
@@ -590,14 +593,14 @@ func TestTasksOfAWorkerThatLeaves(t *testing.T) {
 	}
 	// What was sent to it before it left comes to its turn only now.
 	e.pool.tell(src, &Task{Src: src, ID: 77}, TaskResult{Value: 1})
-	if l, task := from(t, at), from(t, results); l == src || task.ID != 77 {
-		t.Errorf("the result of task %d came to worker %d", task.ID, l.ID())
+	if o := from(t, told); o.l == src || o.task.ID != 77 {
+		t.Errorf("the result of task %d came to worker %d", o.task.ID, o.l.ID())
 	}
 	door.open()
 	for range 7 {
-		l, task := from(t, at), from(t, results)
-		if task.Always != (l == src) {
-			t.Errorf("the result of %v came to worker %d", task.Data, l.ID())
+		o := from(t, told)
+		if o.task.Always != (o.l == src) {
+			t.Errorf("the result of %v came to worker %d", o.task.Data, o.l.ID())
 		}
 	}
 	mu.Lock()

@@ -632,6 +632,9 @@ func TestReusedDescriptorsGetNoForeignByte(t *testing.T) {
 							f.Send(s, tag(s.ID()))
 						}
 					}
+					for _, s := range e.Sessions(0, 0) { // whoever lives gets some
+						f.Send(s, tag(s.ID()))
+					}
 					sleep(f, 1)
 				}
 			})
@@ -700,6 +703,15 @@ func TestCloseBeforeAdoption(t *testing.T) {
 			late = append(late, dial(t, addr))
 		}
 		eventually(t, "the clients are sessions", func() bool { return e.sessions.len() == 9 })
+		eventually(t, "the reactors are to adopt them", func() bool {
+			n := 0
+			for _, l := range e.roster.Load().reactors {
+				l.mail.mu.Lock()
+				n += len(l.mail.adopts)
+				l.mail.mu.Unlock()
+			}
+			return n == 8
+		})
 		for i, s := range e.Sessions(1, 0) {
 			s.mu.Lock()
 			s.reactor.Load().mail.mu.Lock()

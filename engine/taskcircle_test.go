@@ -40,7 +40,7 @@ func TestCirclesOfTaskWorkers(t *testing.T) {
 		{"a pair beside a free one", 3, []int{1, 0}, nil, 0, 1},
 		{"one who gives up in time", 2, []int{-1, -1}, []time.Duration{30 * ms, time.Hour}, 0, 0},
 		{"crossed, one gives up in time", 2, []int{1, 0}, []time.Duration{30 * ms, 0}, 0, 0},
-		{"crossed, the task of one has a deadline", 2, []int{1, 0}, nil, 200 * ms, 0},
+		{"crossed, the task of one has a deadline", 2, []int{1, 0}, nil, 1000 * ms, 0},
 		{"crossed, one would give up too late", 2, []int{1, 0}, []time.Duration{time.Hour, time.Minute}, 0, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {

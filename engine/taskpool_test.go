@@ -61,15 +61,15 @@ func TestDelayAndDeadline(t *testing.T) {
 			}
 		}
 		start := time.Now()
-		submit("second", TaskOptions{Delay: 60 * time.Millisecond})
-		submit("first", TaskOptions{Delay: 30 * time.Millisecond})
+		submit("second", TaskOptions{Delay: 400 * time.Millisecond})
+		submit("first", TaskOptions{Delay: 200 * time.Millisecond})
 		submit("zeroth", TaskOptions{})
 		for _, want := range []string{"zeroth", "first", "second"} {
 			if got := from(t, began); got != want {
 				t.Errorf("%v runs, want %v", got, want)
 			}
 		}
-		if d := time.Since(start); d < 60*time.Millisecond {
+		if d := time.Since(start); d < 400*time.Millisecond {
 			t.Errorf("after %v", d)
 		}
 

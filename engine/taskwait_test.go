@@ -67,7 +67,7 @@ func TestTaskGather(t *testing.T) {
 			t.Errorf("none that runs: %+v", a)
 		}
 		eventually(t, "two results came too late", func() bool { return e.TaskStats().Late == 4 }) // of parts, twice
-		a := gather(w, 20*time.Millisecond, "gate", "two")
+		a := gather(w, 500*time.Millisecond, "gate", "two")
 		if a.err != nil || a.results[0].Err != ErrTaskTimeout || a.results[1].Value != "two" {
 			t.Errorf("after the time-out: %+v", a)
 		}

@@ -212,6 +212,9 @@ func TestWatchSameContent(t *testing.T) {
 				w.write("other.lua", "return 1\n")
 				w.follows("app.lua", "other.lua")
 				w.sh(noise)
+				if name == "changed and back" {
+					w.follows("app.lua", "other.lua") // a busy machine may have cut it in two
+				}
 				w.write("other.lua", "return 2\n")
 				w.expect("other.lua")
 			})

@@ -60,10 +60,10 @@ co.sleep(1)
 co.batch({ function() request{ c = "c" } end, function() request{ d = "d" } end })
 
 -- One connection, one who may wait for it, for a fifth of a second.
-local small = pool.new{ create = connect, max = 1, max_waiting = 1, acquire_timeout = 0.2, evict_interval = 0.1, idle_time = 0.3 }
+local small = pool.new{ create = connect, max = 1, max_waiting = 1, acquire_timeout = 10, evict_interval = 0.1, idle_time = 0.3 }
 local c = assert(small:acquire())
 local second = co.go(function()
-  local _, name = small:acquire()
+  local _, name = small:acquire(0.2)
   print("the second: " .. name)
 end)
 local _, name = small:acquire()

@@ -102,11 +102,11 @@ func TestScriptRunsAlone(t *testing.T) {
 	for _, race := range []bool{false, true} {
 		alone(t, setup{race: race}, `
 			local co, timer = require "co", require "timer"
-			local ticks = 0
+			local ticks, over = 0, false
 			print("first", arg[1])
 			co.sleep(0.001)
 			co.go(function()
-				co.sleep(0.02)
+				repeat co.sleep(0.02) until over
 				local id
 				id = timer.tick(1, function() ticks = ticks + 1 if ticks == 3 then timer.clear(id) print("ticked") end end)
 			end)
@@ -114,6 +114,7 @@ func TestScriptRunsAlone(t *testing.T) {
 				for i = 1, 3 do co.go(function() co.go(function() co.sleep(0.001 * i) print("inner", i) end) end) end
 			end)
 			print("last")
+			over = true
 		`, "x").expect(0, "first\tx\ninner\t1\ninner\t2\ninner\t3\nlast\nticked\n")
 	}
 }

@@ -22,7 +22,7 @@ func reloadWithClients(t *testing.T, s setup) {
 	peer := serve(t, setup{mode: "base", workers: 1}, `function onReceive(server, fd, reactor_id, data) server:send(fd, data) end`)
 	text := func(version int) string {
 		return strings.NewReplacer("VERSION", fmt.Sprint(version), "PEER", peer.Port).Replace(`
-server:set{ reload_drain_time = 0.5 }
+server:set{ reload_drain_time = 3 }
 local client, co, pool = require "client", require "co", require "pool"
 local p = pool.new{ host = "127.0.0.1", port = PEER, min = 2, client = { timeout = 30 } }
 function onWorkerStart(server, id)

@@ -62,7 +62,7 @@ func TestClientsThatSayNothing(t *testing.T) {
 	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, `
-server:set{ first_data_timeout = 0.5 }
+server:set{ first_data_timeout = 2 }
 function onReceive(server, fd, reactor_id, data) server:send(fd, data) end
 function onClose(server, fd, reactor_id, reason) print(fd .. " closed: " .. reason) end`)
 		speaks := sv.dial(t)

@@ -193,9 +193,10 @@ func TestCloseReasons(t *testing.T) {
 		c.say("hold\n")
 		c.expect("holding")
 		sent := fillUntilBlocked(t, c, 3, 32<<20)
-		if got := other.answer("stats"); !strings.Contains(got, " read_pauses=") || strings.Contains(got, " read_pauses=0") {
-			t.Errorf("after %d bytes: %s", sent, got)
-		}
+		eventually(t, fmt.Sprintf("the session is paused after %d bytes", sent), func() bool {
+			got := other.answer("stats")
+			return strings.Contains(got, " read_pauses=") && !strings.Contains(got, " read_pauses=0")
+		})
 		before := sv.cpu(t)
 		c.reset()
 		for begun := time.Now(); time.Since(begun) < time.Second; {

@@ -129,6 +129,23 @@ func (d *desk) status(script string) status {
 	return s
 }
 
+// statusWith is status, once so many of the workers are busy: one that has
+// merely been late to answer is called so too.
+func (d *desk) statusWith(busy int, script string) (s status) {
+	d.t.Helper()
+	eventually(d.t, fmt.Sprintf("%d workers are busy", busy), func() bool {
+		s = d.status(script)
+		n := 0
+		for _, w := range s.Workers {
+			if w.State == "busy" {
+				n++
+			}
+		}
+		return n == busy
+	})
+	return s
+}
+
 const office = `
 local co = require "co"
 server:set{ task_worker_num = 1, worker_num = 2, max_execution_time = 0 }
@@ -158,7 +175,7 @@ func TestStatusOfAServer(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			d := newDesk(t)
 			sv := d.serve(setup{mode: mode}, office)
-			s := d.status(sv.Script)
+			s := d.statusWith(0, sv.Script)
 			if s.PID != sv.cmd.Process.Pid || s.Script != sv.Script || s.State != "running" || s.Mode != mode || s.Generation != 1 ||
 				len(s.Listeners) != 1 || s.Listeners[0] != sv.Addr || s.LastReload != nil || s.Goroutines < 5 || s.Memory.Resident < 1<<20 || s.Memory.Heap == 0 {
 				t.Errorf("%+v", s)
@@ -184,7 +201,7 @@ func TestStatusOfAServer(t *testing.T) {
 			c.say("task 600\n")
 			c.expect("task")
 			eventually(t, "three sleep, one task runs, one is queued", func() bool {
-				s = d.status(sv.Script)
+				s = d.statusWith(0, sv.Script)
 				return s.Fibers == 4 && s.Tasks.Running == 1 && s.Tasks.Queued == 1
 			})
 			if w := s.Waiting; len(w) != 2 || w[0].What != "co.sleep" || w[0].In != "onReceive" || w[0].Place != "app.lua:16" || w[0].Count != 3 || w[0].Generation != 1 ||
@@ -202,7 +219,7 @@ func TestStatusOfAServer(t *testing.T) {
 				t.Errorf("%+v", s.Workers)
 			}
 			d.expect(0, `reloaded: generation 2, swoon reload.*\n`, "reload", sv.Script)
-			s = d.status(sv.Script)
+			s = d.statusWith(0, sv.Script)
 			if len(s.Draining) != 1 || s.Draining[0].Generation != 1 || s.Draining[0].Callbacks != 4 || s.Draining[0].Left <= 0 || s.Draining[0].Left > 60 || len(s.Draining[0].Waiting) != 2 {
 				t.Errorf("%+v", s.Draining)
 			}
@@ -232,9 +249,11 @@ func TestStatusWhileAWorkerSpins(t *testing.T) {
 			d := newDesk(t)
 			sv := d.serve(setup{mode: mode}, office)
 			spinner, other := sv.dial(t), sv.dial(t)
+			other.say("hello\n")
+			other.expect("hello")
 			spinner.say("spin\n")
 			spinner.expect("spinning")
-			s := d.status(sv.Script)
+			s := d.statusWith(1, sv.Script)
 			busy, open := 0, 0
 			for _, w := range s.Workers {
 				open += w.Sessions

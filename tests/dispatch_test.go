@@ -298,7 +298,7 @@ server:set{ mode = "process", worker_num = 4, open_eof_split = true, package_eof
     elseif what == "loop" then while true do end
     end
     return -3
-  end, max_execution_time = 0.3 }
+  end, max_execution_time = 1 }
 co = require "co"
 local connected
 function onConnect(server, fd) server:send(fd, "connected " .. server.worker_id .. "\n") end
@@ -332,7 +332,7 @@ func TestDispatchFunc(t *testing.T) {
 				"nothing": "dispatch_func must return the id of a worker, 0 to 3, or -1, -2 or -3, not nil",
 				"send":    "server:send cannot be used in dispatch_func",
 				"wait":    "co.sleep cannot be used in dispatch_func",
-				"loop":    "stopped: ran longer than 300ms without a wait (max_execution_time)",
+				"loop":    "stopped: ran longer than 1s without a wait (max_execution_time)",
 			} {
 				c.say(what + "\n")
 				if got := c.line(); !strings.HasPrefix(got, what+": ") {

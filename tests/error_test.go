@@ -555,7 +555,7 @@ end`)
 		if !regexp.MustCompile(`close 3 \d+ client_closed client_closed ` + pport + ` false\n`).MatchString(sv.Out.String()) {
 			t.Errorf("%s", sv.Out)
 		}
-		c.until(`server:stats().connection_num == 1`)
+		c.until(`server:stats().connection_num == 1 and server:stats().close_count == 2`)
 		c.ask(`st = server:stats() return st.accept_count, st.close_count, st.session_round, st.worker_num, st.task_worker_num, st.generation, st.abort_count, st.task_count`,
 			fmt.Sprintf("3|2|3|%d|1|1|0|1", s.workers))
 		c.ask(`return os.time() - st.start_time < 100, st.request_count > 10, st.response_count > 10, st.total_recv_bytes > 100, st.total_send_bytes > 100, st.coroutine_num, st.timer_num, st.tasking_num, st.task_idle_worker_num`,
@@ -587,7 +587,7 @@ end`)
 		for range 249 {
 			all = append(all, sv.dial(t))
 		}
-		c.until(`server:stats().connection_num == 250`)
+		c.until(`#server.connections == 250`)
 		c.ask(`return list(server, 100)`, "250|31375|3|true")
 		c.ask(`return list(server)`, "250|31375|25|true")
 		c.ask(`return list(server, 1)`, "250|31375|250|true")

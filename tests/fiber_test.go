@@ -590,8 +590,8 @@ function onReceive(server, fd)
   timer.tick(50, function(id)
     runs = runs + 1
     if runs == 1 then
-      local till = os.clock() + 0.12
-      while os.clock() < till do end -- two due times pass
+      local till = os.clock() + 0.3 -- of all threads' time
+      while os.clock() < till do end -- two due times pass, or more
     elseif runs == 3 then
       server:send(fd, "missed " .. tostring(timer.info(id).missed >= 1) .. "\n")
       timer.clear(id)

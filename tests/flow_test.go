@@ -211,13 +211,17 @@ func TestBusySessionStarvesNobody(t *testing.T) {
 		defer busy.TCPConn.Close()
 		eventually(t, "the busy client is served", func() bool { return answered.Load() > 4<<20 })
 		const pings = 20
-		before := answered.Load()
+		slow := 0 // some may be: the one who pings has not always a processor
 		for range pings {
+			before := answered.Load()
 			c.say("ping\n")
 			c.expect("ping")
+			if answered.Load()-before > 2<<20 {
+				slow++
+			}
 		}
-		if n := answered.Load() - before; n > pings*2<<20 {
-			t.Errorf("while %d pings were answered, the busy session got %d MB", pings, n>>20)
+		if slow > pings/2 {
+			t.Errorf("while %d of %d pings were answered, the busy session got more than 2 MB", slow, pings)
 		}
 	})
 }
@@ -421,9 +425,7 @@ func TestBackPressure(t *testing.T) {
 		if sent >= most {
 			t.Fatalf("%d bytes were taken from a client whose callback waits", sent)
 		}
-		if other.stat("paused") == 0 {
-			t.Error("the session was not paused")
-		}
+		eventually(t, "the session is paused", func() bool { return other.stat("paused") > 0 })
 		if got := other.answer("open " + fd); got != "opened" {
 			t.Fatalf("got %q", got)
 		}

@@ -184,7 +184,7 @@ func TestLengthFunctionOnlyAnswers(t *testing.T) {
 			  l = function() while true do end end,
 			  p = function() print("a print is all right") return 1 end,
 			}
-			server:set{ max_execution_time = 0.3, package_length_func = function(data)
+			server:set{ max_execution_time = 1, package_length_func = function(data)
 			  return f[data:sub(1, 1)](data)
 			end }
 			function onReceive(server, fd, reactor_id, data) server:send(fd, data) end
@@ -200,7 +200,7 @@ func TestLengthFunctionOnlyAnswers(t *testing.T) {
 			{"o", "package_length_func must return a whole number, not table"},
 			{"z", "package_length_func must return a whole number"},
 			{"h", "package_length_func must return a whole number, not 1.5"},
-			{"l", "ran longer than 300ms without a wait"},
+			{"l", "ran longer than 1s without a wait"},
 			{"?", "attempt to call"},
 		} {
 			c := sv.dial(t)
@@ -411,6 +411,7 @@ func TestLengthProtocol(t *testing.T) {
 		answer := func(body string) string {
 			return packet(`"the server got ` + strings.ReplaceAll(body, `"`, `\"`) + `"`)
 		}
+		s.args = []string{"3600"} // no heartbeat comes in between
 		sv := serveFile(t, s, "../scripts/length_protocol_server.lua")
 		c := sv.dial(t)
 		heard := func(said string, got string) {

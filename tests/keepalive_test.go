@@ -163,6 +163,18 @@ func (c *capture) probes(to string) (n int, reset bool) {
 	return n, reset
 }
 
+// answers counts what the server has sent to an address.
+func (c *capture) answers(to string) (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.seen {
+		if s.to == to && s.length > 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // Probes go over the wire while a client says nothing, and are answered by its
 // kernel. A client whose machine has lost its address, and one whose link is
 // taken down, are found after tcp_keepcount probes without an answer; nobody else
@@ -229,6 +241,11 @@ func TestKeepaliveOnTheWire(t *testing.T) {
 
 	ip(t, "link set far1 down")
 	ip(t, "addr del "+movesAway+"/32 dev far0")
+	// What the wire brought before this answer has been counted when it has been.
+	answers := wire.answers(steady)
+	c.say("here\n")
+	c.expect("here")
+	eventually(t, "the capture keeps up", func() bool { return wire.answers(steady) > answers })
 	before, _ := wire.probes(movesAway)
 	sv.Out.wait(t, "gone\t"+movesAway+"\tkeepalive_lost\n")
 	eventually(t, "the last word is a reset", func() bool { _, reset := wire.probes(movesAway); return reset })

@@ -54,6 +54,7 @@ function onError(server, event, err) print("error", event, err.message, err.work
 		sv.Out.wait(t, "error\tonPipeMessage\tmessage 1\t0\n")
 
 		// A worker that does not keep up: five, and no more.
+		c.until(`server:stats().message_queue_num == 0`) // the callbacks of all have returned
 		to := last
 		c.ask(fmt.Sprintf(`local n = 0 while server:sendMessage("hold", %d) do n = n + 1 end return n`, to), "5")
 		c.ask(fmt.Sprintf(`return server:sendMessage("one more", %d)`, to), "false|mailbox_full|the worker has too many messages to handle (message_queue_size)")

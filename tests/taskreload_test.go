@@ -118,7 +118,7 @@ func TestReloadCutsTasks(t *testing.T) {
 	everyMode(t, func(t *testing.T, s setup) {
 		sv := serve(t, s, gateTaskScript+`version = 1`)
 		c := sv.dial(t)
-		c.ask(`server:task_after(1000, "later", -1, function(server, id, r) print("own", id, r, version) end)`, "")
+		c.ask(`server:task_after(4000, "later", -1, function(server, id, r) print("own", id, r, version) end)`, "")
 		sv.save(t, gateTaskScript+`version = 2`)
 		sv.Log.wait(t, "reloaded generation=2")
 		sv.Log.wait(t, `reload_drain_time is over`)

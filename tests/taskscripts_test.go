@@ -15,7 +15,7 @@ import (
 func TestTaskServerScript(t *testing.T) {
 	t.Parallel()
 	everyMode(t, func(t *testing.T, s setup) {
-		s.flags, s.args = []string{"--set", "task_worker_num=3"}, []string{"2", "0.05"}
+		s.flags, s.args = []string{"--set", "task_worker_num=3"}, []string{"2", "0.5"}
 		path, err := filepath.Abs("../scripts/task_server.lua")
 		if err != nil {
 			t.Fatal(err)
@@ -66,7 +66,7 @@ func TestTaskServerScriptWithThreeClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range []setup{{mode: "base", workers: 1}, {mode: "process", workers: 3, race: true}} {
-		s.flags, s.args = []string{"--set", "task_worker_num=2"}, []string{"2", "0.3"}
+		s.flags, s.args = []string{"--set", "task_worker_num=2"}, []string{"2", "0.5"}
 		sv := serveFile(t, s, path)
 		clients := []*client{sv.dial(t), sv.dial(t), sv.dial(t)}
 		for i, c := range clients {

@@ -163,10 +163,10 @@ end`)
 		eventually(t, "seen and dropped are all that was sent", func() bool {
 			c.say("count\n")
 			fmt.Sscan(c.line(), &seen, &drops, &read)
-			return seen+drops == clients*each
+			return seen+drops == clients*each && seen == read
 		})
-		if seen != read || seen == 0 {
-			t.Errorf("%d packets were read, %d handled", read, seen)
+		if seen == 0 {
+			t.Error("the kernel dropped them all: what is tested?")
 		}
 	})
 }

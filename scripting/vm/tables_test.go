@@ -68,12 +68,16 @@ func TestTablesForget(t *testing.T) {
 				t.Error("pairs took", best)
 			}
 			first := v.fn(t, `for k in pairs(t) do t[k] = nil end return function() for i = 1, 1000 do if next(t) then error("not empty") end end end`)
-			start := time.Now()
-			if _, err := v.Call(first, 0); err != nil {
-				t.Fatal(err)
+			best = time.Hour
+			for range 20 {
+				start := time.Now()
+				if _, err := v.Call(first, 0); err != nil {
+					t.Fatal(err)
+				}
+				best = min(best, time.Since(start))
 			}
-			if d := time.Since(start); d > 20*time.Millisecond {
-				t.Error("next of an empty table took", d/1000)
+			if best > 20*time.Millisecond {
+				t.Error("next of an empty table took", best/1000)
 			}
 			runtime.KeepAlive(v)
 		})

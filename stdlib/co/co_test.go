@@ -319,8 +319,10 @@ function onReceive() end
 function onError(server, event, err) print("onError", event, err.message) end
 function onWorkerStart(server, id)
   server:after(1, function()
-    local r, e = co.batch({ function() co.sleep(0.05) error("late", 0) end }, 0.001)
+    local gate = co.channel()
+    local r, e = co.batch({ function() gate:pop() error("late", 0) end }, 0.001)
     print(e[1])
+    gate:push(true)
   end)
 end`, [2]string{"worker_num", "1"})
 	s.Out.Wait(t, "timeout\nonError\tco.batch\tlate\n")

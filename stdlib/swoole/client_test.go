@@ -24,7 +24,8 @@ raises("0 expected, got 1", c.send, c, "x", 1)
 c:set{ open_eof_split = true, package_eof = "\n" }
 c:send("line 1\nline 2\n") eq(c:recv(), "line 1\n") eq(c:recv(3), "line 2\n") -- one package, as in Swoole
 eq(c:close(), true)
-eq(c:connect("127.0.0.1", port, 0.02), true) -- the time-out is that of recv, too
+for i = 1, 1000 do if c:connect("127.0.0.1", port, 0.02) then break end end -- the time-out is that of recv, too
+eq(c.connected, true)
 fails("timeout", c:recv()) c:close()
 raises("SOCK_TCP and the like", swoole.Client, 99) raises("SOCK_TCP and the like", swoole.Client, 1.5)
 raises("SOCK_SYNC or SOCK_ASYNC expected", swoole.Client, 1, 2)
