@@ -354,7 +354,7 @@ func TestIdleSessionsKeepNoFrames(t *testing.T) {
 	for _, mode := range []string{"base", "process"} {
 		t.Run(mode, func(t *testing.T) {
 			sv := serve(t, setup{mode: mode, workers: 2, env: []string{"GOGC=50"}, ulimit: sessions + 1000}, `
-				server:set{ open_length_check = true, max_connection = 10100 }
+				server:set{ open_length_check = true, max_connection = 10100, max_wait_time = 60 }
 				function onReceive(server, fd, reactor_id, data)
 				  if #data == 4 then
 				    local junk = ("x"):rep(1e6) .. fd
