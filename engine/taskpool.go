@@ -252,10 +252,10 @@ func (p *taskPool) failed(t *Task, fault *Errno) {
 // answer tells whoever submitted the task what came of it.
 func (p *taskPool) answer(t *Task, r TaskResult) {
 	if t.Answer != nil {
-		if r.Last {
-			defer p.flying.Add(-1)
-		}
 		t.Answer(r)
+		if r.Last { // not before: a drain that sees no task under way finds the answer
+			p.flying.Add(-1)
+		}
 		return
 	}
 	if r.Last && r.Value == nil && r.Err == nil && !t.Always {
