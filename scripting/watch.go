@@ -290,11 +290,16 @@ func (w *fileWatch) settle() {
 	// What was written into a directory that was not watched yet made no event:
 	// it is not known to be quiet.
 	moving, changed := w.plan(), map[string]bool{}
-	// Asked before the files are looked at and after: git may come to its end in
-	// between, and some were seen as they were before.
-	git := newGitWatch()
+	// Git is asked for before any file is looked at, and after: it may come to its
+	// end in between, and some were seen as they were before.
+	git := map[string]bool{}
 	for _, f := range w.files {
-		git.ask(filepath.Dir(f.path))
+		dir := filepath.Dir(f.path)
+		if _, asked := git[dir]; !asked {
+			git[dir] = gitAtWork(dir)
+		}
+	}
+	for _, f := range w.files {
 		before, looked := f.stamp, f.looked
 		if f.inspect() || looked && f.stamp != before || f.unfinished() {
 			moving = true
@@ -305,7 +310,7 @@ func (w *fileWatch) settle() {
 		}
 	}
 	for dir := range changed {
-		if git.atWork(dir) {
+		if git[dir] || gitAtWork(dir) {
 			moving = true
 			w.until = w.began.Add(max(w.o.git, w.o.loud))
 			break

@@ -125,20 +125,6 @@ func (f *watchedFile) unfinished() bool { return f.now != f.told && f.now.size =
 // staleLock is the age at which git's lock is one that a crash has left.
 const staleLock = time.Minute
 
-// gitWatch asks once for each directory whether git was at work there.
-type gitWatch struct{ before map[string]bool }
-
-func newGitWatch() gitWatch { return gitWatch{map[string]bool{}} }
-
-func (g gitWatch) ask(dir string) {
-	if _, asked := g.before[dir]; !asked {
-		g.before[dir] = gitAtWork(dir)
-	}
-}
-
-// atWork says whether it was when it was asked for, or is now.
-func (g gitWatch) atWork(dir string) bool { return g.before[dir] || gitAtWork(dir) }
-
 // gitAtWork says whether git is changing the working tree that dir lies in: it
 // holds the lock of its index from before the first file until after the last.
 func gitAtWork(dir string) bool {

@@ -362,7 +362,7 @@ func newTranscript(t testing.TB) *transcript {
 func (tr *transcript) String() string {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	// Of the file only: that its offset stays where the process writes.
+	// By an offset of our own: that of the file is where the process writes.
 	tr.text.ReadFrom(io.NewSectionReader(tr.File, int64(tr.text.Len()), 1<<40))
 	return tr.text.String()
 }
