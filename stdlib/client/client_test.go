@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"swoon/scripting"
 	"swoon/scripting/scriptingtest"
@@ -44,6 +45,24 @@ func run(t *testing.T, code string, ports ...int) string {
 func peer(t testing.TB, serve func(c *net.TCPConn)) int {
 	t.Helper()
 	return listen(t, "127.0.0.1:0", serve)
+}
+
+// nobody is a port on which nobody listens, nor will: it is taken.
+func nobody(t testing.TB) int {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	at, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at.(*unix.SockaddrInet4).Port
 }
 
 func listen(t testing.TB, at string, serve func(c *net.TCPConn)) int {
@@ -118,12 +137,7 @@ raises("\"tpc\" is no type of client (did you mean 'tcp'?)", client.new, "tpc")
 }
 
 func TestConnectFails(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") // nobody will listen there any more
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := l.Addr().(*net.TCPAddr).Port
-	l.Close()
+	closed := nobody(t)
 	dir := t.TempDir()
 	os.WriteFile(filepath.Join(dir, "file"), nil, 0o644)
 	run(t, fmt.Sprintf(`
@@ -228,8 +242,9 @@ func TestHalfClose(t *testing.T) {
 local c = assert(client.connect("127.0.0.1", port))
 c:send(("x"):rep(300000))
 eq(c:shutdown("write"), true)
-fails("broken_pipe", c:send("more"))
-`+"", port)
+fails("broken_pipe", c:send("more")) fails("broken_pipe", c:sendfile("/etc/passwd"))
+eq(c.connected, true) eq(c:recv(10), "300000 bytes") -- it can be read still
+`, port)
 	run(t, `
 local c = assert(client.connect("127.0.0.1", port))
 c:send(("x"):rep(300000)) eq(c:shutdown(1), true)

@@ -9,13 +9,40 @@ import (
 	"swoon/scripting/scriptingtest"
 )
 
+// A peer that is done and is sent to has closed, whether its end or its refusal
+// of our bytes is seen first.
+func TestSendAfterThePeerClosed(t *testing.T) {
+	closed := make(chan bool)
+	run(t, `
+local control, done = assert(client.connect("127.0.0.1", port)), co.channel(1)
+control:send("control")
+local c = client.new()
+c:on("connect", function(c) -- nothing is read as long as this waits
+  c:send("leave")
+  eq(control:recv(30), "it has left")
+  local ok, name
+  repeat ok, name = c:send("x") co.sleep(0.001) until not ok
+  eq(name, "broken_pipe") done:push(name)
+end)
+c:on("receive", print) c:on("error", print)
+c:on("close", function(c, why) done:push(why) end)
+c:connect("127.0.0.1", port)
+eq(done:pop(30), "broken_pipe") eq(done:pop(30), "server_closed")
+control:close()
+`, peer(t, func(c *net.TCPConn) {
+		b := make([]byte, 10)
+		if n, _ := c.Read(b); string(b[:n]) == "leave" {
+			c.Close()
+			close(closed)
+			return
+		}
+		<-closed
+		c.Write([]byte("it has left"))
+	}))
+}
+
 func TestCallbacks(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := closed.Addr().(*net.TCPAddr).Port
-	closed.Close()
+	port := nobody(t)
 	out := run(t, `
 local done = co.channel(10)
 local c = client.new()

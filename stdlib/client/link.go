@@ -314,8 +314,8 @@ func (l *link) lost(err error, otherwise string) {
 	switch name := socket.Describe(err).Name; name {
 	case "reset", "frame_too_large", "frame_malformed":
 		reason = name
-	case "broken_pipe":
-		reason = "write_error"
+	case "broken_pipe": // the peer was done before it refused our bytes
+		reason = "server_closed"
 	}
 	l.end(reason, err, true)
 }

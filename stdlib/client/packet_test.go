@@ -36,12 +36,13 @@ func packets(t *testing.T, network, at string) net.PacketConn {
 func TestPackets(t *testing.T) {
 	v4 := packets(t, "udp", "127.0.0.1:0").LocalAddr().(*net.UDPAddr).Port
 	v6 := packets(t, "udp", "[::1]:0").LocalAddr().(*net.UDPAddr).Port
-	gone, err := net.ListenPacket("udp", "127.0.0.1:0")
+	// Connected elsewhere: to everybody else nobody is there.
+	gone, err := net.Dial("udp", "127.0.0.1:9")
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer gone.Close()
 	nobody := gone.LocalAddr().(*net.UDPAddr).Port
-	gone.Close()
 	out := run(t, `
 local c = client.new("udp")
 fails("not_connected", c:recvfrom(0))

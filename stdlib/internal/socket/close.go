@@ -156,9 +156,9 @@ func (s *Socket) Shutdown(how int) error {
 		}
 	}
 	if how != 0 {
+		s.out.half = true
 		if len(s.out.items) > 0 {
-			s.out.half = true // the writer does it when all is out
-			return nil
+			return nil // the writer does it when all is out
 		}
 		return half.CloseWrite()
 	}

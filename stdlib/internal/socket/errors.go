@@ -21,6 +21,7 @@ var (
 	ErrBusy         = &scripting.Errno{Name: "busy", Code: 10002, Text: "another fiber is already receiving from this client"}
 	ErrFull         = &scripting.Errno{Name: "outbox_full", Code: 1009, Text: "the client has too many unsent bytes (socket_buffer_size)"}
 	ErrTooLarge     = &scripting.Errno{Name: "data_length_too_large", Code: 1203, Text: "the data is larger than socket_buffer_size"}
+	ErrShutDown     = &scripting.Errno{Name: "broken_pipe", Code: 32, Text: "the client was shut down for writing"}
 	ErrNotStream    = &scripting.Errno{Name: "wrong_type", Code: 95, Text: "a socket for packets cannot do this"}
 	ErrNotPackets   = &scripting.Errno{Name: "wrong_type", Code: 95, Text: "a stream cannot do this"}
 	ErrEmpty        = &scripting.Errno{Name: "empty_data", Code: 550, Text: "there is nothing to send"}

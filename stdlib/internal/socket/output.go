@@ -18,7 +18,7 @@ type output struct {
 	busy  bool          // a goroutine writes the items
 	done  chan struct{} // closed when that goroutine has left
 	bytes int           // of all items but files
-	half  bool          // shut down for writing when all is out
+	half  bool          // shut down for writing, as soon as all is out
 
 	high, low int             // see Watch
 	full      bool            // bytes have reached high, and not been back at low
@@ -64,6 +64,7 @@ func (s *Socket) SendFile(in *scripting.Instance, L *lua.LState, what string, ti
 // finish queues it and waits until it is out.
 func (s *Socket) finish(in *scripting.Instance, L *lua.LState, what string, timeout time.Duration, it *item) error {
 	queued, done := false, false
+	var refused error
 	defer func() {
 		if !done {
 			s.abandon(it) // a cancel raises
@@ -72,7 +73,7 @@ func (s *Socket) finish(in *scripting.Instance, L *lua.LState, what string, time
 	_, err := in.Wait(L, what, timeout, func(w scripting.Waiter) bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.closed {
+		if refused = s.unwritable(); refused != nil {
 			return false
 		}
 		it.w, queued = w, true
@@ -83,7 +84,7 @@ func (s *Socket) finish(in *scripting.Instance, L *lua.LState, what string, time
 	switch {
 	case !queued:
 		it.close()
-		return s.Why()
+		return refused
 	case err == nil:
 		return nil
 	case err == scripting.ErrTimeout:
@@ -140,9 +141,21 @@ func (s *Socket) Queue(data string, most int) error {
 	return nil
 }
 
-// refused closes a stream that the kernel writes to no more.
+// unwritable is why nothing can be sent, if so. Under mu.
+func (s *Socket) unwritable() error {
+	switch {
+	case s.closed:
+		return s.reason()
+	case s.out.half:
+		return ErrShutDown
+	}
+	return nil
+}
+
+// refused closes a stream that the kernel writes to no more. One that was shut
+// down for writing can be read still.
 func (s *Socket) refused(err error) error {
-	if !s.Kind.Packets() {
+	if !s.Kind.Packets() && err != ErrShutDown {
 		s.fail(err)
 	}
 	return err
@@ -153,9 +166,9 @@ func (s *Socket) refused(err error) error {
 func (s *Socket) QueueFile(file *os.File, size int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if err := s.unwritable(); err != nil {
 		file.Close()
-		return s.reason()
+		return err
 	}
 	s.push(&item{file: file, size: size})
 	return nil
@@ -179,8 +192,8 @@ func (s *Socket) Unsent() int {
 
 // write writes what the kernel takes now, if nothing is before it. Under mu.
 func (s *Socket) write(b []byte) (n int, err error) {
-	if s.closed {
-		return 0, s.reason()
+	if err := s.unwritable(); err != nil {
+		return 0, err
 	}
 	if len(s.out.items) > 0 || s.out.busy {
 		return 0, nil
