@@ -99,9 +99,9 @@ func TestDispatchByKey(t *testing.T) {
 	}
 	e, addr := serve(t, dispatched(ByAddress), h)
 	var conns []net.Conn
-	for range 40 {
-		c := dial(t, addr)
-		conns = append(conns, c)
+	for range 40 { // numbered as they come
+		conns = append(conns, dial(t, addr))
+		eventually(t, "the client is known", func() bool { return e.sessions.len() == len(conns) })
 	}
 	say := func(text func(i int) string) {
 		for i, c := range conns {

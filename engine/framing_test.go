@@ -254,6 +254,7 @@ func TestNoFrameEndsTheSession(t *testing.T) {
 			addr := e.Ports()[c.port].Addr().String()
 			neighbour := dial(t, addr)
 			id++
+			eventually(t, "the neighbour is the first of the two", func() bool { return e.Stats(nil).Accepted == uint64(id) })
 			conn := dial(t, addr)
 			id++
 			for i, p := range c.pieces {

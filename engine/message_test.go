@@ -94,6 +94,7 @@ func TestMailboxIsBounded(t *testing.T) {
 			t.Error(err)
 		}
 		eventually(t, "it is over", func() bool { return l.Messages() == 0 })
+		onLoop(l, func() {}) // and its panic told
 	}
 	if h.panicked.Swap(nil) == nil {
 		t.Error("the panic was not reported")

@@ -320,6 +320,7 @@ func TestSendAndWait(t *testing.T) {
 			step <- err
 		}})
 		c := dial(t, addr)
+		c.(*net.TCPConn).SetReadBuffer(64 << 10) // or the kernel might take it all
 		c.Write([]byte("go"))
 		eventually(t, "it waits", func() bool { return e.Stats(nil).Fibers == 1 })
 		if n, err := io.CopyN(io.Discard, c, size); err != nil {

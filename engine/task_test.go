@@ -183,6 +183,7 @@ func TestPanicInTask(t *testing.T) {
 	if n := finished.Load(); n != 20 {
 		t.Errorf("%d results, want 20", n)
 	}
+	onLoop(e.Workers()[0], func() {}) // the last panic is told
 	if h.panicked.Swap(nil) == nil {
 		t.Error("the panics were not reported")
 	}

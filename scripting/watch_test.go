@@ -229,8 +229,9 @@ func TestWatchFileThatComesBack(t *testing.T) {
 		w.write("other.lua", "return 1\n")
 		w.follows("app.lua", "other.lua")
 		w.sh("mv app.lua away")
-		w.write("other.lua", "return 2\n")
-		w.expect("other.lua") // so it was quiet once without app.lua
+		w.write("new.lua", "return 2\n")
+		w.sh("mv new.lua other.lua") // in one piece: app.lua keeps it from waiting for the rest
+		w.expect("other.lua")        // so it was quiet once without app.lua
 		w.sh("mv away app.lua")
 		w.expect("app.lua")
 	})

@@ -226,7 +226,11 @@ func TestStatusOfAServer(t *testing.T) {
 			if r := s.LastReload; s.Generation != 2 || r == nil || !r.OK || r.Why != "swoon reload" || r.Generation != 2 || r.Took <= 0 || r.Build <= 0 {
 				t.Errorf("%+v", r)
 			}
-			text := d.expect(0, `.*`, "status", sv.Script)
+			var text string
+			eventually(t, "no worker is late", func() bool {
+				text = d.expect(0, `.*`, "status", sv.Script)
+				return !strings.Contains(text, "  busy  ")
+			})
 			for _, want := range []string{
 				sv.Script + "  running, pid ", "\n  generation  2\n", "\n  listening   " + sv.Addr + "\n",
 				"\n  sessions    4 open, 4 accepted, 0 closed\n", "\n  generation 1 drains on worker", "onReceive at app.lua:16, generation 1\n", "\n  2 (task)  waiting  2 ",

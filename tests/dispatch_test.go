@@ -229,6 +229,9 @@ func dispatchCells(t *testing.T, sv *server, row dispatchRow, ordered bool) {
 		count("full", "1")
 	}
 	flood.take(6 << 20)
+	if !silent {
+		count("empty", "1")
+	}
 	flood.Close()
 	if silent {
 		for _, what := range []string{"connect", "close", "full", "empty"} {
@@ -237,7 +240,6 @@ func dispatchCells(t *testing.T, sv *server, row dispatchRow, ordered bool) {
 		sv.Log.wait(t, "onConnect, onClose, onBufferFull, onBufferEmpty never run")
 		return
 	}
-	count("empty", "1")
 	count("close", "1")
 	if ask(other, "count connect") == "0" {
 		t.Error("onConnect has not run")

@@ -79,13 +79,14 @@ func sharePool(t *testing.T, s setup, fibers, rounds int) {
 // The same with the peer killed in the middle and started again: errors have
 // names, and the pool heals by itself.
 func sharePoolOfMortals(t *testing.T, s setup, fibers, rounds int) {
-	peer := serve(t, setup{mode: "base", workers: 1}, echoPeer)
+	port := []string{"--port", freePort(t)} // of the second one too
+	peer := serve(t, setup{mode: "base", workers: 1, flags: port}, echoPeer)
 	peer.quiet = true
 	p := alone(t, s, poolUsers, peer.Port, fmt.Sprint(fibers), fmt.Sprint(rounds), "mortal")
 	p.Out.wait(t, "some rounds are done\n")
 	peer.stop(t, syscall.SIGKILL)
 	p.Out.wait(t, "error connection_refused\n")
-	again := serve(t, setup{mode: "base", workers: 1, flags: []string{"--port", peer.Port}}, echoPeer)
+	again := serve(t, setup{mode: "base", workers: 1, flags: port}, echoPeer)
 	if code := p.end(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}

@@ -66,6 +66,7 @@ func TestTaskwait(t *testing.T) {
 		c.ask(`return server:taskwait({ gate = fd })`, "false|timeout|the task did not end within the time-out")
 		c.ask(`server:session(fd).open = true`, "")
 		c.until(`server:stats().tasking_num == 0`)
+		c.until(`server:stats().task_late_count >= 4`) // the last is counted when it is told
 		c.ask(`server:session(fd).open = nil`, "")
 		c.ask(`return server:stats().task_late_count`, "4") // two of the gate, two of parts
 

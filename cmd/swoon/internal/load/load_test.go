@@ -205,7 +205,7 @@ func TestServersThatDoNotKeepUp(t *testing.T) {
 
 func TestWrongServers(t *testing.T) {
 	const size = 64
-	strayed := make(chan []byte)
+	strayed, back := make(chan []byte), make(chan []byte)
 	for name, c := range map[string]struct {
 		load   Load
 		handle func(net.Conn)
@@ -266,12 +266,14 @@ func TestWrongServers(t *testing.T) {
 		"a message of another connection": {
 			Load{Conns: 2, Size: size},
 			each(size, 30, func(b []byte) []byte {
-				// The two swap hand to hand: neither runs ahead, so what
-				// strays is near what was due.
+				// The two swap hand to hand: whichever answer is read first,
+				// its own is waited for still.
+				b = bytes.Clone(b)
 				select {
-				case strayed <- bytes.Clone(b):
-					return b
+				case strayed <- b:
+					return <-back
 				case other := <-strayed:
+					back <- b
 					return other
 				case <-t.Context().Done():
 					return nil
