@@ -48,6 +48,11 @@ func counted(t *testing.T) (port int, accepted *atomic.Int64) {
 // has taken.
 func TestPoolOfClients(t *testing.T) {
 	port, accepted := counted(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // nobody accepts: what comes stays open
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
 	run(t, fmt.Sprintf(`
 local p = pool.new{ host = "127.0.0.1", port = %d, max = 3, client = { timeout = 30 } }
 eq(p.name, "127.0.0.1:%[1]d")
@@ -72,7 +77,11 @@ until_(function() return #done == 6 end) assert(p.size <= 3)
 eq(p:drain(30), true) eq(server:stats().client_num, 0)
 p = pool.new{ host = "127.0.0.1", port = 1 }
 fails("connection_refused", p:acquire())
-`, port))
+-- one that nothing can be sent to any more, though its peer is there
+p = pool.new{ host = "127.0.0.1", port = %[2]d }
+c = p:acquire() eq(c:shutdown("write"), true) p:release(c)
+p:release(assert(p:acquire())) eq(p:stats().invalid, 1)
+`, port, silent.Addr().(*net.TCPAddr).Port))
 	if n := accepted.Load(); n != 7 {
 		t.Errorf("%d connections were made", n)
 	}

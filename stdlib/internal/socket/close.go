@@ -155,12 +155,14 @@ func (s *Socket) Shutdown(how int) error {
 			return err
 		}
 	}
-	if how != 0 {
-		s.out.half = true
-		if len(s.out.items) > 0 {
-			return nil // the writer does it when all is out
-		}
-		return half.CloseWrite()
+	if how == 0 {
+		return nil
 	}
+	if len(s.out.items) == 0 { // or the writer does it when all is out
+		if err := half.CloseWrite(); err != nil {
+			return err
+		}
+	}
+	s.out.half = true
 	return nil
 }

@@ -146,11 +146,11 @@ func split(a net.Addr) (string, int) {
 	return host, n
 }
 
-// Fresh reports whether nothing has come in that nobody has taken, and the peer
-// has not closed: what a connection must be that is used again. Baton holder.
+// Fresh reports whether nothing has come in that nobody has taken, and neither
+// side has ended it: what a connection must be that is used again. Baton holder.
 func (s *Socket) Fresh() bool {
 	s.mu.Lock()
-	ok := !s.closed && s.in.empty() && len(s.out.items) == 0
+	ok := s.unwritable() == nil && s.in.empty() && len(s.out.items) == 0
 	s.mu.Unlock()
 	if !ok || len(s.rest) > 0 || len(s.part) > 0 {
 		return false
